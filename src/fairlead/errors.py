@@ -1,0 +1,68 @@
+"""What fairlead raises.
+
+FairleadError                 catch this to catch all
+├── UsageError                the caller asked for something that cannot be (exit 2)
+├── ProjectError              no project here, or its settings are off
+├── ReadError                 an input file cannot be read at all (a bad *line* is quarantined, not raised)
+├── StoreError                the lake or its manifest is not as it should be
+├── FeatureError              a file in features/ is off
+├── ModelError                a file in models/ is off, or a predictor cannot be fitted
+├── GateError                 a candidate did not earn promotion
+├── SnapshotRefusedError      the published file fails a check; the last good one stays
+└── EvidenceError             the logs cannot answer the question
+
+Every message names the file, the fault and the way out.
+"""
+
+__all__ = [
+    "EvidenceError",
+    "FairleadError",
+    "FeatureError",
+    "GateError",
+    "ModelError",
+    "ProjectError",
+    "ReadError",
+    "SnapshotRefusedError",
+    "StoreError",
+    "UsageError",
+]
+
+
+class FairleadError(Exception):
+    """Anything fairlead refuses to do."""
+
+
+class UsageError(FairleadError):
+    """The caller asked for something that cannot be; the command line exits with 2."""
+
+
+class ProjectError(FairleadError):
+    """No project was found, or its settings cannot be read."""
+
+
+class ReadError(FairleadError):
+    """An input file cannot be read at all."""
+
+
+class StoreError(FairleadError):
+    """The lake or its manifest is not as it should be."""
+
+
+class FeatureError(FairleadError):
+    """A file in features/ cannot be built, or breaks its own grain."""
+
+
+class ModelError(FairleadError):
+    """A file in models/ cannot be read, or its predictor cannot be fitted."""
+
+
+class GateError(FairleadError):
+    """A candidate predictor or snapshot did not earn promotion."""
+
+
+class SnapshotRefusedError(FairleadError):
+    """The published file fails a check; whoever reads it keeps the last good one."""
+
+
+class EvidenceError(FairleadError):
+    """The logs cannot answer the question that was asked."""

@@ -1,0 +1,125 @@
+"""Joins features to attempts as of each request's start: what was not known then is not seen.
+
+Training and publishing ask the same function, at each request's start and at now.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import polars as pl
+from msgspec import Struct
+
+from fairlead import store
+from fairlead.errors import FeatureError
+from fairlead.features.tables import FeatureTable, build_tables, read_folder
+from fairlead.project import Project
+from fairlead.scoring.predict import SCALARS
+from fairlead.scoring.request import TEXT_FEATURES
+
+__all__ = ["Joined", "join"]
+
+_QUALITY: Final = """
+create or replace temp view quality_of_request as
+select requests.request_id, sum(score_normalized * coalesce(weight, 1)) / nullif(sum(coalesce(weight, 1)), 0) as quality
+from feedback
+join requests on (
+    (feedback.target_kind = 'request' and feedback.target_id = requests.request_id)
+    or (feedback.target_kind = 'trace' and feedback.target_id = requests.trace_id)
+)
+where score_normalized is not null
+group by all
+"""
+
+_ATTEMPTS: Final = """
+select
+    attempts.event_id, attempts.request_id, attempts.attempt_index, attempts.endpoint, attempts.provider_name,
+    coalesce(attempts.response_model, attempts.request_model) as model, attempts.start_time, attempts.status,
+    attempts.propensity, attempts.is_final, attempts.input_tokens, attempts.output_tokens, attempts.duration_s,
+    cast(attempts.cost_usd as double) as cost_usd, attempts.prompt_sha256, attempts.policy_id,
+    case when attempts.is_final then quality_of_request.quality end as quality{columns}
+from attempts
+left join quality_of_request using (request_id)
+{joins}
+order by attempts.start_time, attempts.event_id
+"""
+
+
+class Joined(Struct, frozen=True, kw_only=True):
+    """Attempts with their features.
+
+    `rows` has one row an attempt. `request_columns` and `state_columns` name the features that describe the request
+    and the endpoint; `table_of` says which file a column came from. `text` stays one list column. `state_now` has a
+    row an endpoint: the state columns as of now.
+    """
+
+    rows: pl.DataFrame
+    request_columns: list[str]
+    state_columns: list[str]
+    table_of: dict[str, str]
+    state_now: pl.DataFrame
+
+
+def join(project: Project) -> Joined:
+    """Build the features and join them to every attempt, as of its start."""
+    con = store.open_lake(project.lake).connect()
+    try:
+        tables = build_tables(con, read_folder(project.features))
+        con.execute(_QUALITY)
+        columns = {table.name: _columns(con, table) for table in tables}
+        of_request = [table for table in tables if table.of_request]
+        of_endpoint = [table for table in tables if not table.of_request and columns[table.name]]
+        table_of = _owners(tables, columns)
+        return Joined(
+            rows=store.query(con, _select(of_request, of_endpoint, columns)),
+            request_columns=[name for table in of_request for name in columns[table.name]],
+            state_columns=[name for table in of_endpoint for name in columns[table.name]],
+            table_of=table_of,
+            state_now=store.query(con, _now(of_endpoint, columns)),
+        )
+    finally:
+        con.close()
+
+
+def _columns(con: Any, table: FeatureTable) -> list[str]:
+    names = [row[0] for row in con.sql(f'describe "{table.name}"').fetchall()]
+    kept = [name for name in names if name not in (*table.grain, "as_of")]
+    if table.of_request:
+        for name in kept:
+            if name not in (*SCALARS, "text", *TEXT_FEATURES) and not name.startswith("tag_"):
+                raise FeatureError(
+                    f"{table.path}: a request carries no {name!r}, so a gateway could not send it; use one of "
+                    f"{', '.join(SCALARS)}, or name it tag_... and send it in Request.tags"
+                )
+    return kept
+
+
+def _owners(tables: list[FeatureTable], columns: dict[str, list[str]]) -> dict[str, str]:
+    owner: dict[str, str] = {}
+    for table in tables:
+        for name in columns[table.name]:
+            if name in owner:
+                raise FeatureError(f"{table.path}: column {name!r} is also in features/{owner[name]}.sql; rename one")
+            owner[name] = table.name
+    return owner
+
+
+def _select(of_request: list[FeatureTable], of_endpoint: list[FeatureTable], columns: dict[str, list[str]]) -> str:
+    chosen = [f'"{table.name}"."{name}"' for table in (*of_request, *of_endpoint) for name in columns[table.name]]
+    joins = [f'left join "{table.name}" using (event_id)' for table in of_request]
+    joins += [
+        f'asof left join "{table.name}" on attempts.endpoint = "{table.name}".endpoint '
+        f'and attempts.start_time >= "{table.name}".as_of'
+        for table in of_endpoint
+    ]
+    return _ATTEMPTS.format(columns="".join(f", {name}" for name in chosen), joins="\n".join(joins))
+
+
+def _now(of_endpoint: list[FeatureTable], columns: dict[str, list[str]]) -> str:
+    chosen = "".join(f', "{table.name}"."{name}"' for table in of_endpoint for name in columns[table.name])
+    newest = "".join(
+        f' left join (select * from "{table.name}" qualify row_number() over (partition by endpoint order by as_of desc) = 1)'
+        f' as "{table.name}" using (endpoint)'
+        for table in of_endpoint
+    )
+    return f"select endpoint{chosen} from (select distinct endpoint from attempts) as known{newest} order by endpoint"

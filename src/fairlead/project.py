@@ -1,0 +1,175 @@
+"""Where a project's features, models, prices and data live.
+
+A project is a folder whose `pyproject.toml` has a `[tool.fairlead]` table; it is found by walking up, so a notebook
+in `notebooks/` and a flow in `flows/` find the same one.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from fairlead.errors import ProjectError
+
+__all__ = ["Project", "find", "init", "open_project"]
+
+_KEYS: Final = {"var", "hash_key_env", "policy", "ingest"}
+# What `init` hands out: the folders that the engine runs.
+_PARTS: Final = ("features", "models", "flows", "data", "prefect.yaml")
+_PYPROJECT: Final = """\
+[tool.fairlead]
+# var = "var"                       # where the lake, the registry, snapshots and reports are kept
+# [tool.fairlead.policy]
+# floor_share = 1.0                 # the quality a policy must keep, as a share of the best single endpoint's
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project's folders and settings."""
+
+    root: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def features(self) -> Path:
+        """Folder of SELECT files: what is known before the call."""
+        return self.root / "features"
+
+    @property
+    def models(self) -> Path:
+        """Folder of TOML files: what is predicted."""
+        return self.root / "models"
+
+    @property
+    def prices(self) -> Path:
+        """The dated price catalogue."""
+        return self.root / "data" / "prices.csv"
+
+    @property
+    def var(self) -> Path:
+        """Folder of everything a project makes; delete it to begin again."""
+        return self.root / str(self.settings.get("var", "var"))
+
+    @property
+    def lake(self) -> Path:
+        """Folder of the Parquet segments and their manifest: the truth."""
+        return self.var / "lake"
+
+    @property
+    def database(self) -> Path:
+        """The DuckDB file derived from the lake; can always be rebuilt."""
+        return self.var / "fairlead.duckdb"
+
+    @property
+    def registry(self) -> Path:
+        """Folder of the MLflow database and its artifacts."""
+        return self.var / "mlflow"
+
+    @property
+    def published(self) -> Path:
+        """Folder of the snapshot that gateways read, and of the last good one."""
+        return self.var / "published"
+
+    @property
+    def reports(self) -> Path:
+        """Folder of reports."""
+        return self.var / "reports"
+
+    def hash_key(self) -> bytes:
+        """Give the key under which user ids and prompts are hashed, making one on first use.
+
+        It is taken from the environment variable named by `hash_key_env` (default FAIRLEAD_HASH_KEY), else from
+        `var/hash.key`, which only its owner may read.
+        """
+        named = os.environ.get(str(self.settings.get("hash_key_env", "FAIRLEAD_HASH_KEY")))
+        if named:
+            return named.encode()
+        path = self.var / "hash.key"
+        if not path.exists():
+            self.var.mkdir(parents=True, exist_ok=True)
+            try:
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:  # another process was first; its key is the key
+                return path.read_bytes()
+            with os.fdopen(descriptor, "wb") as out:
+                out.write(secrets.token_hex(32).encode())
+                out.flush()
+                os.fsync(out.fileno())
+        return path.read_bytes()
+
+
+def find(start: Path | None = None) -> Project:
+    """Find the project that `start` (default: the current folder) lies in; ProjectError when there is none."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        candidate = folder / "pyproject.toml"
+        if candidate.is_file():
+            settings = _settings(candidate)
+            if settings is not None:
+                return Project(folder, settings)
+    raise ProjectError(
+        "no pyproject.toml with a [tool.fairlead] table in this folder or above it; "
+        "run `fairlead init` to start a project here"
+    )
+
+
+def open_project(root: Path) -> Project:
+    """Open the project whose folder is `root`; ProjectError when it is none."""
+    settings = _settings(root / "pyproject.toml") if (root / "pyproject.toml").is_file() else None
+    if settings is None:
+        raise ProjectError(f"{root}: no pyproject.toml with a [tool.fairlead] table; run `fairlead init {root}`")
+    return Project(root.resolve(), settings)
+
+
+def init(root: Path) -> Project:
+    """Start a project in `root` with a copy of the default features, models, flows and prices.
+
+    Files that are already there stay as they are. Raises ProjectError when `root` is already a project.
+    """
+    pyproject = root / "pyproject.toml"
+    if pyproject.is_file() and _settings(pyproject) is not None:
+        raise ProjectError(f"{root} is already a fairlead project; edit its files, or choose an empty folder")
+    root.mkdir(parents=True, exist_ok=True)
+    source = defaults()
+    for part in _PARTS:
+        origin, target = source / part, root / part
+        if origin.is_dir():
+            shutil.copytree(origin, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        elif not target.exists():
+            shutil.copy2(origin, target)
+    with pyproject.open("a", encoding="utf-8") as out:
+        out.write(("\n" if pyproject.stat().st_size else "") + _PYPROJECT)
+    (root / ".gitignore").write_text("var/\n", encoding="utf-8") if not (root / ".gitignore").exists() else None
+    return open_project(root)
+
+
+def defaults() -> Path:
+    """Give the folder of the default project: inside the wheel, or the checkout this module lies in."""
+    inside = Path(__file__).parent / "_project"
+    checkout = Path(__file__).parents[2]
+    for folder in (inside, checkout):
+        if (folder / "models").is_dir() and (folder / "features").is_dir():
+            return folder
+    raise ProjectError(f"the default project is missing beside {Path(__file__).parent}; reinstall fairlead")
+
+
+def _settings(pyproject: Path) -> dict[str, Any] | None:
+    try:
+        tables = tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise ProjectError(f"{pyproject}: not valid TOML ({fault}); correct that line") from fault
+    settings = tables.get("tool", {}).get("fairlead")
+    if settings is None:
+        return None
+    unknown = sorted(set(settings) - _KEYS)
+    if unknown:
+        raise ProjectError(
+            f"{pyproject} [tool.fairlead]: unknown key {unknown[0]!r}; known are {', '.join(sorted(_KEYS))}"
+        )
+    return dict(settings)

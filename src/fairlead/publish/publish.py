@@ -1,0 +1,240 @@
+"""Writes the snapshot: compile the champions, audit them against their boosters, then swap."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import lightgbm as lgb
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from fairlead.errors import GateError, SnapshotRefusedError
+from fairlead.ingest import prices
+from fairlead.project import Project
+from fairlead.publish.compile import compile_forest
+from fairlead.scoring.manifest import FORMAT, Endpoint, HeadSpec, Manifest
+from fairlead.scoring.policies import make
+from fairlead.scoring.snapshot import CURRENT, LAST_GOOD, Head, Snapshot
+from fairlead.scoring.table import CategoryTable
+from fairlead.training import spec as specs
+from fairlead.training.predictor import TrainedHead, TrainedPredictor
+from fairlead.training.registry import Registered, Registry
+
+__all__ = ["Published", "assemble", "publish"]
+
+Array = np.ndarray[Any, Any]
+TOLERANCE: Final = 1e-5  # the largest difference from Booster.predict that is let through
+_AUDIT_ROWS: Final = 2_000
+
+
+class Published(Struct, frozen=True, kw_only=True):
+    """What was published, and how exactly it follows the boosters."""
+
+    path: str
+    version: int
+    sha256: str
+    bytes: int
+    endpoints: list[str]
+    policy: str
+    parameters: dict[str, Any]
+    largest_difference: float
+    rows_audited: int
+
+
+def publish(project: Project, *, policy: str = "intelligent", parameters: Mapping[str, Any] | None = None) -> Published:
+    """Publish the champions as the project's snapshot.
+
+    The new file is audited before it takes the place of the current one, which is kept as the last good one. Raises
+    GateError when there is no champion, when champions do not fit together, or when the audit fails; then nothing
+    changes.
+    """
+    registry = Registry(project.registry)
+    champions = [_champion(registry, spec.name) for spec in specs.read_all(project.models)]
+    folder = project.published
+    version = _next_version(folder)
+    snapshot = assemble(
+        [champion.predictor for champion in champions],
+        _endpoints(champions[0].predictor, prices.read(project.prices)),
+        policy=policy,
+        parameters=dict(parameters or {}),
+        version=version,
+        lineage={champion.name: f"version {champion.version}, run {champion.run_id}" for champion in champions},
+    )
+    snapshot = Snapshot.from_bytes(snapshot.to_bytes(), "the new snapshot")
+    rows = _audit_rows(snapshot)
+    difference = audit(snapshot, [champion.predictor for champion in champions], rows)
+    _keep_last_good(folder)
+    snapshot.write(folder / CURRENT)
+    return Published(
+        path=str(folder / CURRENT),
+        version=version,
+        sha256=snapshot.sha256,
+        bytes=(folder / CURRENT).stat().st_size,
+        endpoints=list(snapshot.endpoints),
+        policy=policy,
+        parameters=dict(parameters or {}),
+        largest_difference=difference,
+        rows_audited=len(rows),
+    )
+
+
+def assemble(
+    predictors: list[TrainedPredictor],
+    endpoints: list[Endpoint],
+    *,
+    policy: str,
+    parameters: dict[str, Any],
+    version: int,
+    lineage: dict[str, str],
+) -> Snapshot:
+    """Put predictors together as a snapshot; GateError when they do not share endpoints, routes and columns."""
+    first = predictors[0]
+    for other in predictors[1:]:
+        if other.signature != first.signature:
+            raise GateError(
+                f"{other.spec.name} and {first.spec.name} were trained on different endpoints, routes or features; "
+                "run `fairlead train` so that they fit together"
+            )
+    make(policy, parameters)  # a policy that cannot be built must not be published
+    newest = max(predictors, key=lambda predictor: predictor.trained_until)
+    bounds = next((p for p in predictors if p.margins is not None), None)
+    heads = {head.plan.name: _head(head) for predictor in predictors for head in predictor.heads}
+    until = datetime.datetime.fromtimestamp(newest.trained_until, datetime.UTC)
+    manifest = Manifest(
+        format=FORMAT,
+        version=version,
+        created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        feature_version=first.feature_version,
+        columns=first.columns,
+        categories=first.categories,
+        endpoints=endpoints,
+        heads=[head.spec for head in heads.values()],
+        policy=policy,
+        parameters=parameters,
+        lineage={**lineage, "trained_until": until.isoformat()},
+    )
+    count = len(endpoints)
+    return Snapshot(
+        manifest=manifest,
+        heads=heads,
+        endpoint_rows=_rows(newest),
+        margin_edges=np.zeros(0) if bounds is None or bounds.margin_edges is None else bounds.margin_edges,
+        margins=np.ones((count, 1)) if bounds is None or bounds.margins is None else bounds.margins,
+    )
+
+
+def audit(snapshot: Snapshot, predictors: list[TrainedPredictor], rows: Array) -> float:
+    """Replay rows through each compiled forest and its booster; GateError above the tolerance, else the largest."""
+    largest = 0.0
+    for predictor in predictors:
+        for head in predictor.heads:
+            forest = snapshot.heads[head.plan.name].forest
+            if forest is None:
+                continue
+            expected = lgb.Booster(model_str=head.booster).predict(rows, raw_score=True, num_threads=1)
+            difference = float(np.abs(forest.raw(rows) - expected).max())
+            if not difference <= TOLERANCE:
+                raise GateError(
+                    f"{head.plan.name}: the compiled forest differs from its booster by {difference:.2e}, more than "
+                    f"{TOLERANCE:.0e}; the snapshot in use stays"
+                )
+            largest = max(largest, difference)
+    return largest
+
+
+def _head(head: TrainedHead) -> Head:
+    assert head.table is not None and head.offset is not None and head.scale is not None  # noqa: S101
+    forest = compile_forest(head.booster, head.plan.name) if head.serve == "forest" else None
+    return Head(
+        spec=HeadSpec(name=head.plan.name, link=head.link, serve=head.serve, trees=head.trees),
+        table=CategoryTable(values=head.table),
+        offset=head.offset,
+        scale=head.scale,
+        forest=forest,
+    )
+
+
+def _rows(predictor: TrainedPredictor) -> Array:
+    assert predictor.endpoint_rows is not None  # noqa: S101
+    return predictor.endpoint_rows
+
+
+def _audit_rows(snapshot: Snapshot) -> Array:
+    """Draw rows that reach every corner: values around each split's threshold, unseen categories, and NaN."""
+    rng = np.random.default_rng(0)
+    columns = snapshot.manifest.columns
+    rows = np.full((_AUDIT_ROWS, len(columns)), np.nan)
+    cuts: dict[int, list[Array]] = {}
+    for head in snapshot.heads.values():
+        if head.forest is not None:
+            plain = (head.forest.decision & 1) == 0
+            for index in np.unique(head.forest.feature[plain]):
+                cuts.setdefault(int(index), []).append(head.forest.threshold[plain & (head.forest.feature == index)])
+    for index, column in enumerate(columns):
+        if column.kind == "category":
+            known = len(snapshot.manifest.categories[column.name])
+            rows[:, index] = rng.integers(-1, known + 2, _AUDIT_ROWS)
+        elif index in cuts:
+            at = rng.choice(np.concatenate(cuts[index]), _AUDIT_ROWS)
+            rows[:, index] = at + rng.choice([-1.0, 0.0, 0.0, 1.0], _AUDIT_ROWS) * rng.exponential(0.1, _AUDIT_ROWS)
+        else:
+            rows[:, index] = rng.normal(size=_AUDIT_ROWS)
+    rows[rng.random(rows.shape) < 0.05] = np.nan
+    return rows
+
+
+def _endpoints(predictor: TrainedPredictor, book: prices.PriceBook) -> list[Endpoint]:
+    moment = datetime.datetime.fromtimestamp(predictor.trained_until, datetime.UTC)
+    found = []
+    for name, provider, model in zip(predictor.endpoints, predictor.providers, predictor.models, strict=True):
+        rates = book.lookup(provider, model, moment)
+        found.append(
+            Endpoint(
+                name=name,
+                provider_name=provider,
+                model=model,
+                input_usd=None if rates is None or rates.input is None else float(rates.input),
+                output_usd=None if rates is None or rates.output is None else float(rates.output),
+                price_source=None if rates is None else rates.source,
+            )
+        )
+    return found
+
+
+def _champion(registry: Registry, name: str) -> Registered:
+    champion = registry.champion(name)
+    if champion is None:
+        raise GateError(f"no champion of {name!r} is registered; run `fairlead train`")
+    return champion
+
+
+def _next_version(folder: Path) -> int:
+    versions = [0]
+    for name in (CURRENT, LAST_GOOD):
+        try:
+            versions.append(Snapshot.read(folder / name).manifest.version)
+        except SnapshotRefusedError:
+            continue  # a missing or damaged file has no version to be above
+    return max(versions) + 1
+
+
+def _keep_last_good(folder: Path) -> None:
+    """Set the current snapshot aside as the last good one, if it still is good; the current stays in place."""
+    try:
+        Snapshot.read(folder / CURRENT)
+    except SnapshotRefusedError:
+        return
+    beside = folder / f".{LAST_GOOD}.new"
+    beside.unlink(missing_ok=True)
+    os.link(folder / CURRENT, beside)
+    os.replace(beside, folder / LAST_GOOD)
+
+
+def to_json(published: Published) -> str:
+    """Give the result as JSON."""
+    return msgspec.json.encode(published).decode()

@@ -1,0 +1,51 @@
+"""Fixed shares: what most gateways do today, and a good logging policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fairlead.errors import UsageError
+from fairlead.scoring.predict import Candidates
+
+__all__ = ["Weighted"]
+
+
+class Weighted:
+    """Choose by fixed weights, whatever the request; endpoints without a weight get `default`.
+
+    >>> one = np.ones(2)
+    >>> candidates = Candidates(endpoints=("a", "b"), quality=one, quality_low=one, cost_usd=one, cost_p90_usd=one,
+    ...                         latency_s=one, latency_p90_s=one, eligible=np.array([True, True]))
+    >>> Weighted({"a": 3, "b": 1}).probabilities(candidates).tolist()
+    [0.75, 0.25]
+    """
+
+    name = "weighted"
+
+    def __init__(self, weights: Mapping[str, float] | None = None, default: float | None = None) -> None:
+        self.weights = dict(weights or {})
+        # Without any weights every endpoint is as good as another; with some, the others are left out.
+        self.default = (0.0 if self.weights else 1.0) if default is None else default
+        bad = [name for name, weight in self.weights.items() if not (np.isfinite(weight) and weight >= 0)]
+        if bad:
+            raise UsageError(f"policy weighted: the weight of {bad[0]!r} must be a number from 0 up")
+
+    def scores(self, candidates: Candidates) -> np.ndarray[Any, Any]:
+        """Give each endpoint's weight."""
+        weights = np.array([self.weights.get(name, self.default) for name in candidates.endpoints], dtype=np.float64)
+        return np.broadcast_to(weights, candidates.eligible.shape)
+
+    def probabilities(self, candidates: Candidates) -> np.ndarray[Any, Any]:
+        """Give the weights of the eligible endpoints, scaled to one; evenly where none of them has a weight."""
+        masked = np.where(candidates.eligible, self.scores(candidates), 0.0)
+        none = masked.sum(axis=-1, keepdims=True) <= 0
+        masked = np.where(none, candidates.eligible.astype(np.float64), masked)
+        shares: np.ndarray[Any, Any] = masked / np.maximum(masked.sum(axis=-1, keepdims=True), 1e-300)
+        return shares
+
+    def explain(self, candidates: Candidates) -> list[str]:
+        """Say that the shares are fixed."""
+        return ["fixed weights; the request is not looked at"]

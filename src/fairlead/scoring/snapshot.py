@@ -1,0 +1,217 @@
+"""The published file: read, check, refuse.
+
+One safetensors file: arrays only, never code. Its metadata holds the manifest and the SHA-256 of manifest and arrays
+together. Whatever is wrong with it, the answer is SnapshotRefusedError and nothing else, so that a router can keep
+the last good one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from safetensors import SafetensorError
+from safetensors.numpy import load as _load
+from safetensors.numpy import save as _save
+
+from fairlead.errors import SnapshotRefusedError
+from fairlead.scoring.forest import FIELDS, Forest
+from fairlead.scoring.manifest import FORMAT, HeadSpec, Manifest
+from fairlead.scoring.request import FEATURE_VERSION
+from fairlead.scoring.table import CategoryTable
+
+__all__ = ["CURRENT", "LAST_GOOD", "Head", "Snapshot", "open_published"]
+
+CURRENT: Final = "snapshot.safetensors"
+LAST_GOOD: Final = "snapshot.last-good.safetensors"
+MAX_BYTES: Final = 64 * 1024 * 1024
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+class Head(Struct, frozen=True, kw_only=True):
+    """One predicted number's arrays for K endpoints.
+
+    `table` (routes + 1, K) and the forest's `offset` (K,) are in link space; `scale` (2, K) turns medians into means,
+    for the table alone and for the forest.
+    """
+
+    spec: HeadSpec
+    table: CategoryTable
+    offset: np.ndarray[Any, Any]
+    scale: np.ndarray[Any, Any]
+    forest: Forest | None = None
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """Everything a decision needs, as it was published.
+
+    `endpoint_rows` (K, columns) holds the endpoint's own and state columns, NaN elsewhere. `margin_edges` (B,) and
+    `margins` (K, B + 1) turn a predicted quality into its lower bound.
+    """
+
+    manifest: Manifest
+    heads: dict[str, Head]
+    endpoint_rows: np.ndarray[Any, Any]
+    margin_edges: np.ndarray[Any, Any]
+    margins: np.ndarray[Any, Any]
+    sha256: str = ""
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Names of the endpoints, in the order of every array's endpoint axis."""
+        return tuple(endpoint.name for endpoint in self.manifest.endpoints)
+
+    def to_bytes(self) -> bytes:
+        """Give the file's bytes; the same snapshot gives the same bytes."""
+        arrays = _arrays(self)
+        manifest = msgspec.json.encode(self.manifest).decode()
+        return bytes(_save(arrays, {"fairlead": manifest, "sha256": _digest(manifest, arrays)}))
+
+    def write(self, path: Path) -> None:
+        """Write the file so that a reader sees the old one or the new one, never a part."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".snapshot-")
+        try:
+            with os.fdopen(descriptor, "wb") as out:
+                out.write(self.to_bytes())
+                out.flush()
+                os.fsync(out.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "snapshot") -> Snapshot:
+        """Read and check a snapshot; SnapshotRefusedError says what is wrong with it."""
+        if len(data) > MAX_BYTES:
+            raise SnapshotRefusedError(f"{name}: {len(data):,} bytes, more than the {MAX_BYTES:,} that are read")
+        try:
+            arrays, metadata = _load(data), _metadata(data)
+            text, declared = metadata["fairlead"], metadata["sha256"]
+            if _digest(text, arrays) != declared:
+                raise SnapshotRefusedError(f"{name}: its content does not match its SHA-256; publish it again")
+            manifest = msgspec.json.decode(text, type=Manifest)
+            return _build(manifest, arrays, declared, name)
+        except SnapshotRefusedError:
+            raise
+        except (SafetensorError, msgspec.MsgspecError, ValueError, KeyError, TypeError, IndexError) as fault:
+            raise SnapshotRefusedError(
+                f"{name}: not a fairlead snapshot ({_brief(fault)}); publish it again"
+            ) from fault
+
+    @classmethod
+    def read(cls, path: Path) -> Snapshot:
+        """Read and check the snapshot at `path`; SnapshotRefusedError says what is wrong with it."""
+        try:
+            if path.stat().st_size > MAX_BYTES:
+                raise SnapshotRefusedError(f"{path}: more than the {MAX_BYTES:,} bytes that are read")
+            data = path.read_bytes()
+        except OSError as fault:
+            raise SnapshotRefusedError(f"{path}: cannot be read ({fault.strerror}); run `fairlead publish`") from fault
+        return cls.from_bytes(data, str(path))
+
+
+def open_published(folder: Path) -> tuple[Snapshot, str | None]:
+    """Open the published snapshot, or the last good one and the reason why the current one was refused."""
+    try:
+        return Snapshot.read(folder / CURRENT), None
+    except SnapshotRefusedError as refusal:
+        try:
+            return Snapshot.read(folder / LAST_GOOD), str(refusal)
+        except SnapshotRefusedError:
+            raise refusal from None
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    length = int.from_bytes(data[:8], "little")
+    header = msgspec.json.decode(data[8 : 8 + length])
+    metadata: dict[str, str] = header["__metadata__"]
+    return metadata
+
+
+def _digest(manifest: str, arrays: Arrays) -> str:
+    digest = hashlib.sha256(manifest.encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"\x00{name}\x00{array.dtype.str}\x00{array.shape}\x00".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def _arrays(snapshot: Snapshot) -> Arrays:
+    arrays: Arrays = {
+        "endpoint_rows": snapshot.endpoint_rows.astype(np.float64),
+        "margin_edges": snapshot.margin_edges.astype(np.float64),
+        "margins": snapshot.margins.astype(np.float64),
+    }
+    for name, head in snapshot.heads.items():
+        arrays[f"{name}.table"] = head.table.values.astype(np.float64)
+        arrays[f"{name}.offset"] = head.offset.astype(np.float64)
+        arrays[f"{name}.scale"] = head.scale.astype(np.float64)
+        if head.forest is not None:
+            for part, kind in FIELDS.items():
+                arrays[f"{name}.{part}"] = getattr(head.forest, part).astype(kind)
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def _build(manifest: Manifest, arrays: Arrays, sha256: str, name: str) -> Snapshot:
+    if manifest.format != FORMAT:
+        raise SnapshotRefusedError(f"{name}: format {manifest.format}, this fairlead reads {FORMAT}; update it")
+    if manifest.feature_version != FEATURE_VERSION:
+        raise SnapshotRefusedError(
+            f"{name}: request features of version {manifest.feature_version}, "
+            f"this fairlead takes {FEATURE_VERSION}; train and publish with this version"
+        )
+    endpoints, columns = len(manifest.endpoints), len(manifest.columns)
+    edges = _expect(arrays, "margin_edges", (arrays["margin_edges"].size,), name)
+    heads = {spec.name: _head(spec, manifest, arrays, name) for spec in manifest.heads}
+    return Snapshot(
+        manifest=manifest,
+        heads=heads,
+        endpoint_rows=_expect(arrays, "endpoint_rows", (endpoints, columns), name),
+        margin_edges=edges,
+        margins=_expect(arrays, "margins", (endpoints, len(edges) + 1), name),
+        sha256=sha256,
+    )
+
+
+def _head(spec: HeadSpec, manifest: Manifest, arrays: Arrays, name: str) -> Head:
+    endpoints = len(manifest.endpoints)
+    routes = len(manifest.categories.get("route", [])) + 1
+    forest = None
+    if spec.serve == "forest":
+        parts = {part: arrays[f"{spec.name}.{part}"].astype(kind) for part, kind in FIELDS.items()}
+        forest = Forest(**parts)
+        forest.check(len(manifest.columns), spec.name)
+    return Head(
+        spec=spec,
+        table=CategoryTable(values=_expect(arrays, f"{spec.name}.table", (routes, endpoints), name)),
+        offset=_expect(arrays, f"{spec.name}.offset", (endpoints,), name),
+        scale=_expect(arrays, f"{spec.name}.scale", (2, endpoints), name),
+        forest=forest,
+    )
+
+
+def _expect(arrays: Arrays, key: str, shape: tuple[int, ...], name: str) -> np.ndarray[Any, Any]:
+    array = arrays[key]
+    if array.shape != shape:
+        raise SnapshotRefusedError(f"{name}: {key} is {array.shape}, expected {shape}; publish it again")
+    return array
+
+
+def _brief(fault: BaseException) -> str:
+    return f"{type(fault).__name__}: {fault}"[:200]

@@ -1,0 +1,115 @@
+"""What predictors learn from: logged requests as arrays, one row an attempt."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from fairlead.scoring.manifest import Column
+from fairlead.scoring.predict import BYTES_PER_TOKEN, Batch, column_values
+from fairlead.scoring.request import TEXT_FEATURES
+
+__all__ = ["Frame", "folds_of"]
+
+Array = np.ndarray[Any, Any]
+_BYTES_LOG: Final = TEXT_FEATURES.index("text_bytes_log")
+
+
+class Frame(Struct, frozen=True, kw_only=True):
+    """Rows to learn from: (n,) arrays beside a batch of n requests, over K endpoints.
+
+    `endpoint` holds indexes into `endpoints`. `targets` are NaN where nothing was observed. `state` holds what was
+    known of the row's endpoint at its start, `state_now` (K,) the same at the end. `group` is equal for equal
+    prompts, so that no prompt is learned from and judged on. `propensity` is NaN where it was not logged.
+    """
+
+    ids: Array
+    batch: Batch
+    endpoint: Array
+    endpoints: tuple[str, ...]
+    providers: tuple[str, ...]
+    models: tuple[str, ...]
+    columns: list[Column]
+    categories: dict[str, list[str]]
+    targets: dict[str, Array]
+    group: Array
+    time: Array
+    propensity: Array
+    state: dict[str, Array]
+    state_now: dict[str, Array]
+    hidden: frozenset[str] = frozenset()  # columns that the predictor at hand does not use
+
+    def __len__(self) -> int:
+        return len(self.endpoint)
+
+    @property
+    def routes(self) -> int:
+        """How many routes are known."""
+        return len(self.categories.get("route", []))
+
+    @property
+    def route(self) -> Array:
+        """Code of each row's route, NaN where it has none."""
+        return column_values(self.batch, Column("route", "request", "category"), self._codes())
+
+    @property
+    def base_tokens(self) -> Array:
+        """Input tokens as the length of the text alone suggests them."""
+        base: Array = np.expm1(self.batch.text[:, _BYTES_LOG].astype(np.float64)) / BYTES_PER_TOKEN + 1
+        return base
+
+    def endpoint_rows(self) -> Array:
+        """Give (K, columns): each endpoint's own and state columns as of now, NaN for request columns."""
+        rows = np.full((len(self.endpoints), len(self.columns)), np.nan)
+        for index, column in enumerate(self.columns):
+            if column.name in self.hidden:
+                continue
+            if column.owner == "state":
+                rows[:, index] = self.state_now[column.name]
+            elif column.owner == "endpoint":
+                codes = self._codes()[column.name]
+                values = self.endpoints if column.name == "endpoint" else self.providers
+                rows[:, index] = [codes[value] for value in values]
+        return rows
+
+    def rows(self) -> Array:
+        """Give the forests' input (n, columns): each row with the endpoint that served it, state as of then."""
+        rows = self.endpoint_rows()[self.endpoint]
+        codes = self._codes()
+        for index, column in enumerate(self.columns):
+            if column.name in self.hidden:
+                continue
+            if column.owner == "request":
+                rows[:, index] = column_values(self.batch, column, codes)
+            elif column.owner == "state":
+                rows[:, index] = self.state[column.name]
+        return rows
+
+    def take(self, keep: Array) -> Frame:
+        """Give the rows of a mask or of indexes, in order."""
+        batch = Batch(text=self.batch.text[keep], scalars={k: v[keep] for k, v in self.batch.scalars.items()})
+        return msgspec.structs.replace(
+            self,
+            ids=self.ids[keep],
+            batch=batch,
+            endpoint=self.endpoint[keep],
+            targets={name: values[keep] for name, values in self.targets.items()},
+            group=self.group[keep],
+            time=self.time[keep],
+            propensity=self.propensity[keep],
+            state={name: values[keep] for name, values in self.state.items()},
+        )
+
+    def _codes(self) -> dict[str, dict[str, int]]:
+        return {name: {value: code for code, value in enumerate(values)} for name, values in self.categories.items()}
+
+
+def folds_of(group: Array, folds: int) -> Array:
+    """Split rows into folds so that rows of one group stay together: (n,) of 0..folds-1, the same every time."""
+    names, which = np.unique(group, return_inverse=True)
+    order = np.random.default_rng(0).permutation(len(names))
+    fold: Array = order[which] % folds
+    return fold

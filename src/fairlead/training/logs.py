@@ -1,0 +1,117 @@
+"""Lays logged attempts out as rows to learn from."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from fairlead.errors import EvidenceError
+from fairlead.features import Joined
+from fairlead.scoring.manifest import Column
+from fairlead.scoring.predict import Batch
+from fairlead.scoring.request import TEXT_FEATURES
+from fairlead.training.frame import Frame
+from fairlead.training.spec import Spec
+
+__all__ = ["frame_of", "hidden", "requests_of"]
+
+Array = np.ndarray[Any, Any]
+LEAST_SEEN: Final = 5  # a route or team seen less often is as good as unknown
+MOST_CATEGORIES: Final = 500
+
+
+def frame_of(joined: Joined, until: datetime.datetime | None = None) -> Frame:
+    """Lay out the attempts that started before `until`; EvidenceError when there are none.
+
+    Token counts and durations are taken from attempts that succeeded, quality from the final attempt of a request.
+    """
+    rows = joined.rows if until is None else joined.rows.filter(pl.col("start_time") < until)
+    rows = rows.filter(pl.col("endpoint").is_not_null())
+    if not rows.height:
+        raise EvidenceError("no attempts to learn from; run `fairlead ingest` on your gateway's logs first")
+    known = rows.group_by("endpoint").agg(pl.col("provider_name").last(), pl.col("model").last()).sort("endpoint")
+    endpoints = tuple(known["endpoint"].to_list())
+    codes = {name: code for code, name in enumerate(endpoints)}
+    columns, categories = _columns(rows, joined, endpoints, known["provider_name"].to_list())
+    ok = (rows["status"] == "ok").to_numpy()
+    prompt = rows["prompt_sha256"].to_list()
+    now = known.select("endpoint").join(joined.state_now, on="endpoint", how="left", maintain_order="left")
+    return Frame(
+        ids=rows["event_id"].to_numpy(),
+        batch=requests_of(rows, joined),
+        endpoint=np.array([codes[name] for name in rows["endpoint"]], dtype=np.int64),
+        endpoints=endpoints,
+        providers=tuple(known["provider_name"].to_list()),
+        models=tuple(value or "" for value in known["model"].to_list()),
+        columns=columns,
+        categories=categories,
+        targets={
+            "input_tokens": _positive(rows, "input_tokens", ok),
+            "output_tokens": _positive(rows, "output_tokens", ok),
+            "duration_s": _positive(rows, "duration_s", ok),
+            "quality": numbers(rows, "quality"),
+        },
+        group=np.array([p.hex() if p else r for p, r in zip(prompt, rows["request_id"], strict=True)]),
+        time=rows["start_time"].dt.epoch("us").to_numpy() / 1e6,
+        propensity=numbers(rows, "propensity"),
+        state={name: numbers(rows, name) for name in joined.state_columns},
+        state_now={name: numbers(now, name) for name in joined.state_columns},
+    )
+
+
+def requests_of(rows: pl.DataFrame, joined: Joined) -> Batch:
+    """Give the request features of rows, as they were taken at the door."""
+    width = len(TEXT_FEATURES)
+    text = np.full((rows.height, width), np.nan, dtype=np.float32)
+    if "text" in rows.columns:
+        whole = (rows["text"].list.len() == width).fill_null(False).to_numpy()
+        found = rows["text"].filter(pl.Series(whole))
+        text[whole] = found.list.to_array(width).to_numpy() if len(found) else text[whole]
+    scalars = {name: np.array(rows[name].to_list(), dtype=object) for name in joined.request_columns if name != "text"}
+    return Batch(text=text, scalars=scalars)
+
+
+def hidden(frame: Frame, spec: Spec, joined: Joined) -> frozenset[str]:
+    """Name the columns that a predictor did not ask for."""
+    asked = {pattern.removesuffix(".*") for pattern in spec.features}
+    owner = {**joined.table_of, **dict.fromkeys(TEXT_FEATURES, joined.table_of.get("text", ""))}
+    return frozenset(
+        column.name
+        for column in frame.columns
+        if column.owner != "endpoint"
+        and owner.get(column.name) not in asked
+        and f"{owner.get(column.name)}.{column.name}" not in asked
+    )
+
+
+def numbers(rows: pl.DataFrame, name: str) -> Array:
+    """Give a column as float64, NaN for null."""
+    return rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+
+def _columns(
+    rows: pl.DataFrame, joined: Joined, endpoints: tuple[str, ...], providers: list[str]
+) -> tuple[list[Column], dict[str, list[str]]]:
+    columns: list[Column] = []
+    categories: dict[str, list[str]] = {"endpoint": list(endpoints), "provider_name": sorted(set(providers))}
+    for name in joined.request_columns:
+        if name == "text":
+            columns += [Column(feature, "request") for feature in TEXT_FEATURES]
+        elif rows[name].dtype == pl.String:
+            columns.append(Column(name, "request", "category"))
+            seen = rows[name].drop_nulls().value_counts(sort=True).filter(pl.col("count") >= LEAST_SEEN)
+            categories[name] = sorted(seen[name].head(MOST_CATEGORIES).to_list())
+        else:
+            columns.append(Column(name, "request"))
+    columns += [Column(name, "endpoint", "category") for name in ("endpoint", "provider_name")]
+    columns += [Column(name, "state") for name in joined.state_columns]
+    return columns, categories
+
+
+def _positive(rows: pl.DataFrame, name: str, keep: Array) -> Array:
+    values = numbers(rows, name)
+    positive: Array = np.where(keep & (values > 0), values, np.nan)
+    return positive

@@ -1,0 +1,177 @@
+"""A trained predictor as data: what the registry keeps and what publish reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import lightgbm as lgb
+import msgspec
+import numpy as np
+from msgspec import Struct
+from safetensors.numpy import load_file, save_file
+
+from fairlead.errors import ModelError
+from fairlead.scoring.manifest import Column
+from fairlead.scoring.request import FEATURE_VERSION
+from fairlead.training.fit import FittedHead
+from fairlead.training.frame import Frame
+from fairlead.training.spec import HeadPlan, Spec
+
+__all__ = ["TrainedHead", "TrainedPredictor", "collect", "own_predictions", "read", "write"]
+
+Array = np.ndarray[Any, Any]
+_OOF_ROWS: Final = 50_000  # out-of-fold rows kept with a predictor, newest first
+
+
+class TrainedHead(Struct, kw_only=True):
+    """One fitted number: link-space arrays, the booster's text, and its out-of-fold predictions (rows, K)."""
+
+    plan: HeadPlan
+    link: Literal["exp", "sigmoid"]
+    serve: Literal["forest", "table"]
+    trees: int
+    metrics: dict[str, float]
+    booster: str = ""
+    table: Array | None = None
+    offset: Array | None = None
+    scale: Array | None = None
+    oof: Array | None = None
+    oof_ids: list[str] = []
+
+
+class TrainedPredictor(Struct, kw_only=True):
+    """A predictor's heads, and the vocabulary that their arrays are indexed by."""
+
+    spec: Spec
+    feature_version: int
+    trained_from: float
+    trained_until: float
+    rows: int
+    columns: list[Column]
+    categories: dict[str, list[str]]
+    endpoints: list[str]
+    providers: list[str]
+    models: list[str]
+    heads: list[TrainedHead]
+    endpoint_rows: Array | None = None
+    margin_edges: Array | None = None
+    margins: Array | None = None
+
+    @property
+    def signature(self) -> str:
+        """Text that is equal for predictors that can be published side by side."""
+        parts = (self.feature_version, self.columns, self.categories, self.endpoints, self.models)
+        return msgspec.json.encode(parts, order="sorted").decode()
+
+
+def collect(frame: Frame, spec: Spec, heads: list[FittedHead], margins: tuple[Array, Array] | None) -> TrainedPredictor:
+    """Put fitted heads and the frame's vocabulary together."""
+    return TrainedPredictor(
+        spec=spec,
+        feature_version=FEATURE_VERSION,
+        trained_from=float(frame.time.min()),
+        trained_until=float(frame.time.max()),
+        rows=len(frame),
+        columns=frame.columns,
+        categories=frame.categories,
+        endpoints=list(frame.endpoints),
+        providers=list(frame.providers),
+        models=list(frame.models),
+        heads=[_head(frame, head) for head in heads],
+        endpoint_rows=frame.endpoint_rows(),
+        margin_edges=margins[0] if margins else None,
+        margins=margins[1] if margins else None,
+    )
+
+
+def own_predictions(predictor: TrainedPredictor, head: TrainedHead, frame: Frame) -> Array:
+    """Predict each row at the endpoint that served it, in link space: (n,)."""
+    assert head.table is not None and head.offset is not None  # noqa: S101  (read() fills them)
+    route = frame.route
+    code = np.where(np.isfinite(route), route, len(head.table) - 1).astype(np.int64)
+    value: Array = head.table[code, frame.endpoint]
+    if head.serve == "forest":
+        value = value + lgb.Booster(model_str=head.booster).predict(frame.rows(), raw_score=True)
+        value = value + head.offset[frame.endpoint]
+    return value
+
+
+def write(predictor: TrainedPredictor, folder: Path) -> None:
+    """Write a predictor's files: JSON, arrays, and one LightGBM text a forest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, Array] = {}
+    for name in ("endpoint_rows", "margin_edges", "margins"):
+        if getattr(predictor, name) is not None:
+            arrays[name] = np.ascontiguousarray(getattr(predictor, name), dtype=np.float64)
+    for head in predictor.heads:
+        for part in ("table", "offset", "scale", "oof"):
+            kind = np.float32 if part == "oof" else np.float64
+            arrays[f"{head.plan.name}.{part}"] = np.ascontiguousarray(getattr(head, part), dtype=kind)
+        (folder / f"{head.plan.name}.lgb.txt").write_text(head.booster, encoding="utf-8")
+    save_file(arrays, folder / "arrays.safetensors")
+    plain = msgspec.structs.replace(predictor, endpoint_rows=None, margin_edges=None, margins=None, heads=[
+        msgspec.structs.replace(head, booster="", table=None, offset=None, scale=None, oof=None)
+        for head in predictor.heads
+    ])
+    (folder / "predictor.json").write_bytes(msgspec.json.encode(plain))
+
+
+def read(folder: Path) -> TrainedPredictor:
+    """Read a predictor's files; ModelError names the one that is off."""
+    try:
+        plain = msgspec.json.decode((folder / "predictor.json").read_bytes(), type=_Plain)
+        arrays = load_file(folder / "arrays.safetensors")
+        heads = [
+            TrainedHead(
+                **{field: getattr(head, field) for field in _PlainHead.__struct_fields__},
+                booster=(folder / f"{head.plan.name}.lgb.txt").read_text(encoding="utf-8"),
+                **{part: arrays[f"{head.plan.name}.{part}"] for part in ("table", "offset", "scale", "oof")},
+            )
+            for head in plain.heads
+        ]
+    except (OSError, msgspec.MsgspecError, KeyError) as fault:
+        raise ModelError(f"{folder}: the registered predictor cannot be read ({fault}); train again") from fault
+    rest = {field: getattr(plain, field) for field in _Plain.__struct_fields__ if field != "heads"}
+    wide = {name: arrays.get(name) for name in ("endpoint_rows", "margin_edges", "margins")}
+    return TrainedPredictor(**rest, **wide, heads=heads)
+
+
+class _PlainHead(Struct, kw_only=True):
+    plan: HeadPlan
+    link: Literal["exp", "sigmoid"]
+    serve: Literal["forest", "table"]
+    trees: int
+    metrics: dict[str, float]
+    oof_ids: list[str]
+
+
+class _Plain(Struct, kw_only=True):
+    spec: Spec
+    feature_version: int
+    trained_from: float
+    trained_until: float
+    rows: int
+    columns: list[Column]
+    categories: dict[str, list[str]]
+    endpoints: list[str]
+    providers: list[str]
+    models: list[str]
+    heads: list[_PlainHead]
+
+
+def _head(frame: Frame, head: FittedHead) -> TrainedHead:
+    newest = np.sort(np.argsort(frame.time[head.rows], kind="stable")[-_OOF_ROWS:])
+    return TrainedHead(
+        plan=head.plan,
+        link=head.link,
+        serve=head.serve,
+        trees=head.trees,
+        metrics=head.metrics,
+        booster=head.booster,
+        table=head.table,
+        offset=head.offset,
+        scale=head.scale,
+        oof=head.oof[newest],
+        oof_ids=[str(name) for name in frame.ids[head.rows][newest]],
+    )

@@ -1,0 +1,85 @@
+"""Reads models/*.toml, strictly: one file a predictor."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from fairlead.errors import ModelError
+
+__all__ = ["Gate", "HeadPlan", "Params", "Spec", "read", "read_all"]
+
+
+class HeadPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One number to predict: which target, and which quantile of it (none: its mean, for quality)."""
+
+    name: str
+    target: Literal["input_tokens", "output_tokens", "duration_s", "quality"]
+    alpha: Annotated[float, Meta(gt=0, lt=1)] | None = None
+
+
+class Params(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the forests are grown."""
+
+    num_leaves: Annotated[int, Meta(ge=2, le=64)] = 31
+    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 0.05
+    rounds: Annotated[int, Meta(ge=1, le=5000)] = 250
+    min_data_in_leaf: Annotated[int, Meta(ge=1)] = 20
+    feature_share: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    row_share: Annotated[float, Meta(gt=0, le=1)] = 0.8
+    l2: Annotated[float, Meta(ge=0)] = 1.0
+
+
+class Gate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a new fit must reach to replace the champion."""
+
+    metric: Literal["pinball", "brier"]
+    at_most: Annotated[float, Meta(gt=0)] = 1.02
+
+
+class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One predictor as declared; `name` is the file's."""
+
+    features: list[str]
+    heads: list[HeadPlan]
+    gate: Gate
+    params: Params = Params()
+    name: str = ""
+
+
+def read(path: Path) -> Spec:
+    """Read one file; ModelError names the file, the key and the way out."""
+    try:
+        spec = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Spec)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise ModelError(f"{path}: not valid TOML ({fault}); correct that line") from fault
+    except msgspec.ValidationError as fault:
+        raise ModelError(f"{path}: {_hint(str(fault))}") from fault
+    if not spec.heads:
+        raise ModelError(f"{path}: no heads; name at least one number to predict")
+    for head in spec.heads:
+        if (head.target == "quality") != (head.alpha is None):
+            raise ModelError(f"{path}: head {head.name!r}: quality takes no alpha, every other target needs one")
+    return msgspec.structs.replace(spec, name=path.stem)
+
+
+def read_all(folder: Path) -> list[Spec]:
+    """Read every file of the folder, by name; ModelError when there is none."""
+    files = sorted(folder.glob("*.toml"))
+    if not files:
+        raise ModelError(f"{folder}: no predictor is declared here; add a TOML file, see {folder / 'README.md'}")
+    return [read(path) for path in files]
+
+
+def _hint(fault: str) -> str:
+    known = [field.name for kind in (Spec, HeadPlan, Params, Gate) for field in msgspec.structs.fields(kind)]
+    for word in fault.split("`"):
+        near = difflib.get_close_matches(word, known, n=1)
+        if "unknown field" in fault and near and near[0] != word:
+            return f"{fault}; did you mean `{near[0]}`?"
+    return fault

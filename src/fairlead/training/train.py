@@ -1,0 +1,121 @@
+"""Fits, gates and registers every predictor of models/."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from fairlead import features
+from fairlead.errors import ModelError
+from fairlead.project import Project
+from fairlead.training import calibrate, gate, logs, spec
+from fairlead.training.fit import FittedHead, fit_head
+from fairlead.training.frame import Frame
+from fairlead.training.predictor import collect
+from fairlead.training.registry import Registry
+
+__all__ = ["HeadReport", "TrainReport", "train"]
+
+HOLDOUT_SHARE = 0.3
+
+
+class HeadReport(Struct, frozen=True, kw_only=True):
+    """How one number was fitted: losses out of fold, and which of forest and table is served."""
+
+    name: str
+    serve: str
+    trees: int
+    metrics: dict[str, float]
+
+
+class TrainReport(Struct, frozen=True, kw_only=True):
+    """What became of one predictor."""
+
+    predictor: str
+    version: int
+    promoted: bool
+    reason: str
+    rows: int
+    trained_until: str
+    heads: list[HeadReport]
+
+
+def train(
+    project: Project,
+    *,
+    holdout: float = HOLDOUT_SHARE,
+    progress: Callable[[str, float], None] | None = None,
+) -> list[TrainReport]:
+    """Train every predictor on the logged requests but the newest share `holdout`, which is left for the judge.
+
+    A fit that passes its gate becomes the champion. When the endpoints, routes or features are not those of the
+    champions any more, all of them are replaced together, because a snapshot needs one vocabulary.
+    """
+    joined = features.join(project)
+    frame = logs.frame_of(joined, _cut(joined, holdout))
+    registry = Registry(project.registry)
+    declared = spec.read_all(project.models)
+    _known_tables(declared, joined, project)
+    reports = []
+    for done, one in enumerate(declared):
+        if progress:
+            progress(one.name, done / len(declared))
+        own = msgspec.structs.replace(frame, hidden=logs.hidden(frame, one, joined))
+        fitted = [fit_head(own, plan, one.params) for plan in one.heads]
+        candidate = collect(own, one, fitted, _margins(own, fitted))
+        champion = registry.champion(one.name)
+        verdict = gate.judge(candidate, fitted, champion.predictor if champion else None, own)
+        registered = registry.register(candidate, verdict.reason)
+        if verdict.promote:
+            registry.promote(registered)
+        reports.append(
+            TrainReport(
+                predictor=one.name,
+                version=registered.version,
+                promoted=verdict.promote,
+                reason=verdict.reason,
+                rows=len(own),
+                trained_until=_moment(candidate.trained_until),
+                heads=[HeadReport(name=h.plan.name, serve=h.serve, trees=h.trees, metrics=h.metrics) for h in fitted],
+            )
+        )
+    if progress:
+        progress("done", 1.0)
+    return reports
+
+
+def _cut(joined: features.Joined, holdout: float) -> datetime.datetime | None:
+    if not 0 <= holdout < 1:
+        raise ModelError(f"holdout must be a share from 0 up to 1, not {holdout}")
+    if holdout == 0 or not joined.rows.height:
+        return None
+    moment: datetime.datetime = joined.rows["start_time"].sort()[int((joined.rows.height - 1) * (1 - holdout))]
+    return moment
+
+
+def _margins(frame: Frame, fitted: list[FittedHead]) -> tuple[np.ndarray, np.ndarray] | None:  # type: ignore[type-arg]
+    for head in fitted:
+        if head.plan.name == "quality":
+            actual = frame.targets["quality"][head.rows]
+            return calibrate.margins(head.oof_own, actual, frame.endpoint[head.rows], len(frame.endpoints))
+    return None
+
+
+def _known_tables(declared: list[spec.Spec], joined: features.Joined, project: Project) -> None:
+    tables = set(joined.table_of.values())
+    for one in declared:
+        for pattern in one.features:
+            table, _, column = pattern.partition(".")
+            if table not in tables or (column != "*" and joined.table_of.get(column) != table):
+                raise ModelError(
+                    f"{project.models / one.name}.toml: no feature {pattern!r}; write one of "
+                    f"{', '.join(sorted(f'{name}.*' for name in tables))}"
+                )
+
+
+def _moment(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds")
