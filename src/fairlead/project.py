@@ -52,6 +52,11 @@ class Project:
         return self.root / "data" / "prices.csv"
 
     @property
+    def contract(self) -> Path:
+        """Prices agreed with a provider, which come before the catalogue's; need not exist."""
+        return self.root / "data" / "prices.contract.csv"
+
+    @property
     def var(self) -> Path:
         """Folder of everything a project makes; delete it to begin again."""
         return self.root / str(self.settings.get("var", "var"))

@@ -118,8 +118,8 @@ def _select(of_request: list[FeatureTable], of_endpoint: list[FeatureTable], col
 def _now(of_endpoint: list[FeatureTable], columns: dict[str, list[str]]) -> str:
     chosen = "".join(f', "{table.name}"."{name}"' for table in of_endpoint for name in columns[table.name])
     newest = "".join(
-        f' left join (select * from "{table.name}" qualify row_number() over (partition by endpoint order by as_of desc) = 1)'
-        f' as "{table.name}" using (endpoint)'
+        f' left join (select * from "{table.name}" qualify row_number() over '
+        f'(partition by endpoint order by as_of desc) = 1) as "{table.name}" using (endpoint)'
         for table in of_endpoint
     )
     return f"select endpoint{chosen} from (select distinct endpoint from attempts) as known{newest} order by endpoint"

@@ -47,7 +47,9 @@ def read_folder(folder: Path) -> list[FeatureTable]:
 def _read(path: Path) -> FeatureTable:
     sql = path.read_text(encoding="utf-8").strip().rstrip(";")
     if not sql.startswith("--"):
-        raise FeatureError(f"{path}: no first comment; say what a row is, e.g. `-- How each endpoint did, hour by hour.`")
+        raise FeatureError(
+            f"{path}: no first comment; say what a row is, e.g. `-- How each endpoint did, hour by hour.`"
+        )
     found = _GRAIN.search(sql)
     if not found:
         raise FeatureError(

@@ -1,5 +1,5 @@
 """From the registry's champions to the one file that gateways read: audit first, then swap."""
 
-from fairlead.publish.publish import Published, assemble, audit, publish
+from fairlead.publish.publish import Published, assemble, audit, audit_rows, endpoints_of, publish
 
-__all__ = ["Published", "assemble", "audit", "publish"]
+__all__ = ["Published", "assemble", "audit", "audit_rows", "endpoints_of", "publish"]

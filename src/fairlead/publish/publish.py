@@ -25,11 +25,12 @@ from fairlead.training import spec as specs
 from fairlead.training.predictor import TrainedHead, TrainedPredictor
 from fairlead.training.registry import Registered, Registry
 
-__all__ = ["Published", "assemble", "publish"]
+__all__ = ["Published", "assemble", "audit", "audit_rows", "endpoints_of", "publish"]
 
 Array = np.ndarray[Any, Any]
 TOLERANCE: Final = 1e-5  # the largest difference from Booster.predict that is let through
 _AUDIT_ROWS: Final = 2_000
+_NEARLY_ZERO: Final = 1e-30
 
 
 class Published(Struct, frozen=True, kw_only=True):
@@ -46,7 +47,13 @@ class Published(Struct, frozen=True, kw_only=True):
     rows_audited: int
 
 
-def publish(project: Project, *, policy: str = "intelligent", parameters: Mapping[str, Any] | None = None) -> Published:
+def publish(
+    project: Project,
+    *,
+    policy: str = "intelligent",
+    parameters: Mapping[str, Any] | None = None,
+    lineage: Mapping[str, str] | None = None,
+) -> Published:
     """Publish the champions as the project's snapshot.
 
     The new file is audited before it takes the place of the current one, which is kept as the last good one. Raises
@@ -59,14 +66,17 @@ def publish(project: Project, *, policy: str = "intelligent", parameters: Mappin
     version = _next_version(folder)
     snapshot = assemble(
         [champion.predictor for champion in champions],
-        _endpoints(champions[0].predictor, prices.read(project.prices)),
+        endpoints_of(champions[0].predictor, prices.of(project)),
         policy=policy,
         parameters=dict(parameters or {}),
         version=version,
-        lineage={champion.name: f"version {champion.version}, run {champion.run_id}" for champion in champions},
+        lineage={
+            **{champion.name: f"version {champion.version}, run {champion.run_id}" for champion in champions},
+            **(lineage or {}),
+        },
     )
     snapshot = Snapshot.from_bytes(snapshot.to_bytes(), "the new snapshot")
-    rows = _audit_rows(snapshot)
+    rows = audit_rows(snapshot)
     difference = audit(snapshot, [champion.predictor for champion in champions], rows)
     _keep_last_good(folder)
     snapshot.write(folder / CURRENT)
@@ -122,7 +132,7 @@ def assemble(
     return Snapshot(
         manifest=manifest,
         heads=heads,
-        endpoint_rows=_rows(newest),
+        endpoint_rows=newest.endpoint_rows,
         margin_edges=np.zeros(0) if bounds is None or bounds.margin_edges is None else bounds.margin_edges,
         margins=np.ones((count, 1)) if bounds is None or bounds.margins is None else bounds.margins,
     )
@@ -148,7 +158,6 @@ def audit(snapshot: Snapshot, predictors: list[TrainedPredictor], rows: Array) -
 
 
 def _head(head: TrainedHead) -> Head:
-    assert head.table is not None and head.offset is not None and head.scale is not None  # noqa: S101
     forest = compile_forest(head.booster, head.plan.name) if head.serve == "forest" else None
     return Head(
         spec=HeadSpec(name=head.plan.name, link=head.link, serve=head.serve, trees=head.trees),
@@ -159,12 +168,7 @@ def _head(head: TrainedHead) -> Head:
     )
 
 
-def _rows(predictor: TrainedPredictor) -> Array:
-    assert predictor.endpoint_rows is not None  # noqa: S101
-    return predictor.endpoint_rows
-
-
-def _audit_rows(snapshot: Snapshot) -> Array:
+def audit_rows(snapshot: Snapshot) -> Array:
     """Draw rows that reach every corner: values around each split's threshold, unseen categories, and NaN."""
     rng = np.random.default_rng(0)
     columns = snapshot.manifest.columns
@@ -181,6 +185,8 @@ def _audit_rows(snapshot: Snapshot) -> Array:
             rows[:, index] = rng.integers(-1, known + 2, _AUDIT_ROWS)
         elif index in cuts:
             at = rng.choice(np.concatenate(cuts[index]), _AUDIT_ROWS)
+            # LightGBM's reader does not give back thresholds of +-1e-35 to the last bit; no input is that small.
+            at = np.where(np.abs(at) < _NEARLY_ZERO, 0.0, at)
             rows[:, index] = at + rng.choice([-1.0, 0.0, 0.0, 1.0], _AUDIT_ROWS) * rng.exponential(0.1, _AUDIT_ROWS)
         else:
             rows[:, index] = rng.normal(size=_AUDIT_ROWS)
@@ -188,7 +194,8 @@ def _audit_rows(snapshot: Snapshot) -> Array:
     return rows
 
 
-def _endpoints(predictor: TrainedPredictor, book: prices.PriceBook) -> list[Endpoint]:
+def endpoints_of(predictor: TrainedPredictor, book: prices.PriceBook) -> list[Endpoint]:
+    """Give a predictor's endpoints with the prices in force when it was trained."""
     moment = datetime.datetime.fromtimestamp(predictor.trained_until, datetime.UTC)
     found = []
     for name, provider, model in zip(predictor.endpoints, predictor.providers, predictor.models, strict=True):

@@ -76,16 +76,14 @@ class Predictor:
         values = {name: self._value(head, rows, route) for name, head in self.snapshot.heads.items()}
         empty = np.full((len(batch), len(self.snapshot.endpoints)), np.nan)
         quality = values.get("quality", empty)
-        tokens_in = self._input_tokens(batch, values.get("input_tokens", empty))
-        tokens_out, tokens_p90 = values.get("output_tokens", empty), values.get("output_tokens_p90", empty)
         median, p90 = values.get("latency_s", empty), values.get("latency_p90_s", empty)
-        scale = self._scale("output_tokens")
+        cost, cost_p90 = self._costs(batch, values, empty)
         return Candidates(
             endpoints=self.snapshot.endpoints,
             quality=quality,
             quality_low=self._quality_low(quality),
-            cost_usd=tokens_in * self._input_usd + tokens_out * scale * self._output_usd,
-            cost_p90_usd=tokens_in * self._input_usd + np.maximum(tokens_out, tokens_p90) * self._output_usd,
+            cost_usd=cost,
+            cost_p90_usd=np.fmax(cost, cost_p90),
             latency_s=median,
             latency_p90_s=np.maximum(median, p90),
             eligible=np.ones(empty.shape, dtype=bool),
@@ -106,6 +104,15 @@ class Predictor:
             value = value + head.forest.raw(rows).reshape(value.shape) + head.offset
         linked: Array = np.exp(np.clip(value, -50, 50)) if head.spec.link == "exp" else 1.0 / (1.0 + np.exp(-value))
         return linked
+
+    def _costs(self, batch: Batch, values: dict[str, Array], empty: Array) -> tuple[Array, Array]:
+        """Price predicted tokens; where the logs carried dollars but no tokens, dollars were learned themselves."""
+        if "cost_usd" in values:
+            return values["cost_usd"] * self._scale("cost_usd"), values.get("cost_usd_p90", empty)
+        tokens_in = self._input_tokens(batch, values.get("input_tokens", empty)) * self._input_usd
+        tokens_out, tokens_p90 = values.get("output_tokens", empty), values.get("output_tokens_p90", empty)
+        mean = tokens_in + tokens_out * self._scale("output_tokens") * self._output_usd
+        return mean, tokens_in + np.maximum(tokens_out, tokens_p90) * self._output_usd
 
     def _input_tokens(self, batch: Batch, ratio: Array) -> Array:
         estimated = (np.expm1(batch.text[:, [_BYTES_LOG]].astype(np.float64)) / BYTES_PER_TOKEN + 1) * ratio

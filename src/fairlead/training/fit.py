@@ -21,6 +21,7 @@ FOLDS: Final = 4
 PATIENCE: Final = 30
 LEAST_ROWS: Final = 50
 Z95: Final = 1.959963984540054
+_LEAST: Final = {"duration_s": 1e-3, "cost_usd": 1e-12}  # smaller values are measurement noise; tokens count from 1
 
 
 class FittedHead(Struct, frozen=True, kw_only=True):
@@ -126,7 +127,7 @@ def loss(plan: HeadPlan, actual: Array, predicted: Array) -> Array:
 
 
 def _log(value: Array, base: Array, plan: HeadPlan) -> Array:
-    logged: Array = np.log(np.maximum(value, 1e-3 if plan.target == "duration_s" else 1) / base)
+    logged: Array = np.log(np.maximum(value, _LEAST.get(plan.target, 1.0)) / base)
     return logged
 
 
@@ -151,7 +152,7 @@ def _out_of_fold(
         table = _lookup(fitted[part], rows.route[mine])
         out.own[mine] = table[np.arange(mine.size), rows.endpoint[mine]]
         if trees:
-            out.own_trees[mine] = booster.predict(rows.x[mine], raw_score=True, num_iteration=trees)
+            out.own_trees[mine] = np.asarray(booster.predict(rows.x[mine], raw_score=True, num_iteration=trees))
         if every_endpoint:
             out.all[mine] = table
             out.all_trees[mine] = _everywhere(frame, rows.x[mine], booster, trees)
@@ -166,7 +167,7 @@ def _everywhere(frame: Frame, x: Array, booster: lgb.Booster, trees: int) -> Arr
     request = np.array([column.owner == "request" for column in frame.columns])
     tiled = np.tile(endpoints, (len(x), 1))
     tiled[:, request] = np.repeat(x[:, request], len(endpoints), axis=0)
-    raw: Array = booster.predict(tiled, raw_score=True, num_iteration=trees)
+    raw: Array = np.asarray(booster.predict(tiled, raw_score=True, num_iteration=trees))
     return raw.reshape(len(x), len(endpoints))
 
 

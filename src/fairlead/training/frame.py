@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import numpy as np
@@ -16,6 +16,16 @@ __all__ = ["Frame", "folds_of"]
 
 Array = np.ndarray[Any, Any]
 _BYTES_LOG: Final = TEXT_FEATURES.index("text_bytes_log")
+
+
+class Vocabulary(Protocol):
+    """What arrays are indexed by: endpoints, columns and categories."""
+
+    endpoints: list[str]
+    providers: list[str]
+    models: list[str]
+    columns: list[Column]
+    categories: dict[str, list[str]]
 
 
 class Frame(Struct, frozen=True, kw_only=True):
@@ -101,6 +111,21 @@ class Frame(Struct, frozen=True, kw_only=True):
             time=self.time[keep],
             propensity=self.propensity[keep],
             state={name: values[keep] for name, values in self.state.items()},
+        )
+
+    def aligned(self, other: Vocabulary) -> Frame:
+        """Give the rows whose endpoint `other` knows, in its vocabulary of endpoints, routes and columns."""
+        codes = {name: code for code, name in enumerate(other.endpoints)}
+        known = np.array([self.endpoints[code] in codes for code in self.endpoint], dtype=bool)
+        part = self.take(known)
+        return msgspec.structs.replace(
+            part,
+            endpoint=np.array([codes[self.endpoints[code]] for code in part.endpoint], dtype=np.int64),
+            endpoints=tuple(other.endpoints),
+            providers=tuple(other.providers),
+            models=tuple(other.models),
+            columns=other.columns,
+            categories=other.categories,
         )
 
     def _codes(self) -> dict[str, dict[str, int]]:

@@ -52,6 +52,7 @@ def frame_of(joined: Joined, until: datetime.datetime | None = None) -> Frame:
             "input_tokens": _positive(rows, "input_tokens", ok),
             "output_tokens": _positive(rows, "output_tokens", ok),
             "duration_s": _positive(rows, "duration_s", ok),
+            "cost_usd": numbers(rows, "cost_usd"),
             "quality": numbers(rows, "quality"),
         },
         group=np.array([p.hex() if p else r for p, r in zip(prompt, rows["request_id"], strict=True)]),

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import lightgbm as lgb
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, field
 from safetensors.numpy import load_file, save_file
 
 from fairlead.errors import ModelError
@@ -24,7 +24,11 @@ Array = np.ndarray[Any, Any]
 _OOF_ROWS: Final = 50_000  # out-of-fold rows kept with a predictor, newest first
 
 
-class TrainedHead(Struct, kw_only=True):
+def _nothing() -> Array:
+    return np.zeros(0)
+
+
+class TrainedHead(Struct, kw_only=True, omit_defaults=True):
     """One fitted number: link-space arrays, the booster's text, and its out-of-fold predictions (rows, K)."""
 
     plan: HeadPlan
@@ -33,11 +37,11 @@ class TrainedHead(Struct, kw_only=True):
     trees: int
     metrics: dict[str, float]
     booster: str = ""
-    table: Array | None = None
-    offset: Array | None = None
-    scale: Array | None = None
-    oof: Array | None = None
-    oof_ids: list[str] = []
+    table: Array = field(default_factory=_nothing)
+    offset: Array = field(default_factory=_nothing)
+    scale: Array = field(default_factory=_nothing)
+    oof: Array = field(default_factory=_nothing)
+    oof_ids: list[str] = field(default_factory=list)
 
 
 class TrainedPredictor(Struct, kw_only=True):
@@ -54,7 +58,7 @@ class TrainedPredictor(Struct, kw_only=True):
     providers: list[str]
     models: list[str]
     heads: list[TrainedHead]
-    endpoint_rows: Array | None = None
+    endpoint_rows: Array = field(default_factory=_nothing)
     margin_edges: Array | None = None
     margins: Array | None = None
 
@@ -87,7 +91,6 @@ def collect(frame: Frame, spec: Spec, heads: list[FittedHead], margins: tuple[Ar
 
 def own_predictions(predictor: TrainedPredictor, head: TrainedHead, frame: Frame) -> Array:
     """Predict each row at the endpoint that served it, in link space: (n,)."""
-    assert head.table is not None and head.offset is not None  # noqa: S101  (read() fills them)
     route = frame.route
     code = np.where(np.isfinite(route), route, len(head.table) - 1).astype(np.int64)
     value: Array = head.table[code, frame.endpoint]
@@ -110,54 +113,29 @@ def write(predictor: TrainedPredictor, folder: Path) -> None:
             arrays[f"{head.plan.name}.{part}"] = np.ascontiguousarray(getattr(head, part), dtype=kind)
         (folder / f"{head.plan.name}.lgb.txt").write_text(head.booster, encoding="utf-8")
     save_file(arrays, folder / "arrays.safetensors")
-    plain = msgspec.structs.replace(predictor, endpoint_rows=None, margin_edges=None, margins=None, heads=[
-        msgspec.structs.replace(head, booster="", table=None, offset=None, scale=None, oof=None)
-        for head in predictor.heads
-    ])
-    (folder / "predictor.json").write_bytes(msgspec.json.encode(plain))
+    plain = msgspec.to_builtins(predictor, enc_hook=lambda _array: None)  # arrays have a file of their own
+    (folder / "predictor.json").write_bytes(msgspec.json.encode(_without_arrays(plain)))
 
 
 def read(folder: Path) -> TrainedPredictor:
     """Read a predictor's files; ModelError names the one that is off."""
     try:
-        plain = msgspec.json.decode((folder / "predictor.json").read_bytes(), type=_Plain)
+        predictor = msgspec.json.decode((folder / "predictor.json").read_bytes(), type=TrainedPredictor)
         arrays = load_file(folder / "arrays.safetensors")
-        heads = [
-            TrainedHead(
-                **{field: getattr(head, field) for field in _PlainHead.__struct_fields__},
-                booster=(folder / f"{head.plan.name}.lgb.txt").read_text(encoding="utf-8"),
-                **{part: arrays[f"{head.plan.name}.{part}"] for part in ("table", "offset", "scale", "oof")},
-            )
-            for head in plain.heads
-        ]
+        for name in ("endpoint_rows", "margin_edges", "margins"):
+            setattr(predictor, name, arrays.get(name))
+        for head in predictor.heads:
+            head.booster = (folder / f"{head.plan.name}.lgb.txt").read_text(encoding="utf-8")
+            for part in ("table", "offset", "scale", "oof"):
+                setattr(head, part, arrays[f"{head.plan.name}.{part}"])
     except (OSError, msgspec.MsgspecError, KeyError) as fault:
         raise ModelError(f"{folder}: the registered predictor cannot be read ({fault}); train again") from fault
-    rest = {field: getattr(plain, field) for field in _Plain.__struct_fields__ if field != "heads"}
-    wide = {name: arrays.get(name) for name in ("endpoint_rows", "margin_edges", "margins")}
-    return TrainedPredictor(**rest, **wide, heads=heads)
+    return predictor
 
 
-class _PlainHead(Struct, kw_only=True):
-    plan: HeadPlan
-    link: Literal["exp", "sigmoid"]
-    serve: Literal["forest", "table"]
-    trees: int
-    metrics: dict[str, float]
-    oof_ids: list[str]
-
-
-class _Plain(Struct, kw_only=True):
-    spec: Spec
-    feature_version: int
-    trained_from: float
-    trained_until: float
-    rows: int
-    columns: list[Column]
-    categories: dict[str, list[str]]
-    endpoints: list[str]
-    providers: list[str]
-    models: list[str]
-    heads: list[_PlainHead]
+def _without_arrays(plain: dict[str, Any]) -> dict[str, Any]:
+    heads = [{k: v for k, v in head.items() if v is not None and k != "booster"} for head in plain["heads"]]
+    return {**{k: v for k, v in plain.items() if v is not None}, "heads": heads}
 
 
 def _head(frame: Frame, head: FittedHead) -> TrainedHead:

@@ -75,7 +75,10 @@ class Registry:
             self._client.set_terminated(run_id)
             self._ensure(name)
             version = self._client.create_model_version(
-                name, source=f"{run.info.artifact_uri}/{_FOLDER}", run_id=run_id, tags={"sha256": digest, "gate": decision}
+                name,
+                source=f"{run.info.artifact_uri}/{_FOLDER}",
+                run_id=run_id,
+                tags={"sha256": digest, "gate": decision},
             )
         return Registered(name, int(version.version), run_id, predictor)
 

@@ -19,7 +19,7 @@ class HeadPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One number to predict: which target, and which quantile of it (none: its mean, for quality)."""
 
     name: str
-    target: Literal["input_tokens", "output_tokens", "duration_s", "quality"]
+    target: Literal["input_tokens", "output_tokens", "duration_s", "cost_usd", "quality"]
     alpha: Annotated[float, Meta(gt=0, lt=1)] | None = None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -97,7 +98,7 @@ def _cut(joined: features.Joined, holdout: float) -> datetime.datetime | None:
     return moment
 
 
-def _margins(frame: Frame, fitted: list[FittedHead]) -> tuple[np.ndarray, np.ndarray] | None:  # type: ignore[type-arg]
+def _margins(frame: Frame, fitted: list[FittedHead]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:
     for head in fitted:
         if head.plan.name == "quality":
             actual = frame.targets["quality"][head.rows]

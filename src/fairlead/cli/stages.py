@@ -1,0 +1,180 @@
+"""The stages of the loop: init, ingest, build, train, publish, judge, decide, report."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+
+from fairlead import project
+from fairlead.cli import show
+from fairlead.cli.show import AsJson
+from fairlead.errors import UsageError
+
+__all__ = ["COMMANDS"]
+
+Folder = Annotated[Path, typer.Argument(help="The project's folder.", file_okay=False)]
+
+
+def init(folder: Folder = Path(".")) -> None:
+    """Start a project: a copy of the default features, models, flows and prices."""
+    made = project.init(folder)
+    typer.echo(f"a fairlead project in {made.root}\nnext: fairlead ingest LOGS, then fairlead train")
+
+
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Log files, folders or globs.")],
+    format: Annotated[str, typer.Option(help="The log's format; auto recognises it.")] = "auto",  # noqa: A002
+    mapping: Annotated[Path | None, typer.Option(help="A mapping file, for CSV, JSONL or Parquet of your own.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take gateway logs into the store; a file that was taken before changes nothing."""
+    from fairlead import ingest as stage
+
+    with show.progress("ingesting", quiet=as_json) as tell:
+        done = stage.load(
+            project.find(),
+            paths,
+            reader=format,
+            mapping=mapping,
+            progress=lambda path, records, finished: tell(f"{path.name}: {records:,} records", float(finished)),
+        )
+    total = {name: getattr(done, name) for name in ("read", "stored", "duplicates", "quarantined")}
+    parts = f"{done.stored:,} stored + {done.duplicates:,} duplicates + {done.quarantined:,} quarantined"
+    words = f"{done.read:,} read = {parts}"
+    show.result(total, words, as_json)
+
+
+def build(as_json: AsJson = False) -> None:
+    """Rebuild the project's database: the canonical views and every feature table."""
+    from fairlead import features
+
+    counts = features.build(project.find())
+    show.result(counts, show.fields({name: f"{rows:,} rows" for name, rows in counts.items()}), as_json)
+
+
+def train(
+    holdout: Annotated[float, typer.Option(help="Share of the newest requests left for the judge.")] = 0.3,
+    as_json: AsJson = False,
+) -> None:
+    """Fit, gate and register every predictor of models/."""
+    from fairlead import training
+
+    with show.progress("training", quiet=as_json) as tell:
+        reports = training.train(project.find(), holdout=holdout, progress=tell)
+    show.result(reports, "\n".join(_trained(report) for report in reports), as_json)
+
+
+def _trained(report: Any) -> str:
+    lines = [
+        f"{report.predictor} version {report.version}: {'champion' if report.promoted else 'not promoted'} "
+        f"({report.reason}; {report.rows:,} rows)"
+    ]
+    for head in report.heads:
+        m = head.metrics
+        gain = 1 - m["loss"] / m["loss_table"] if m["loss_table"] else 0.0
+        lines.append(
+            f"  {head.name}: loss {m['loss']:.4f}, category table {m['loss_table']:.4f}, endpoint mean "
+            f"{m['loss_endpoint_mean']:.4f}; forest {gain:+.1%} against the table, serves the {head.serve}"
+        )
+    return "\n".join(lines)
+
+
+def publish(
+    goal: Annotated[
+        str | None, typer.Option(help="status_quo: no worse than now; best_single: than the best endpoint; floor.")
+    ] = None,
+    floor: Annotated[float | None, typer.Option(help="With --goal floor: the share of its quality to keep.")] = None,
+    usd_price: Annotated[float | None, typer.Option(help="Quality given up for a dollar, instead of a goal.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Publish the champions as one snapshot: compiled, audited against their boosters, then swapped in."""
+    from fairlead import evaluation
+    from fairlead import publish as stage
+
+    here = project.find()
+    tuned = evaluation.tune(here, goal=goal, floor=floor)
+    if usd_price is not None:
+        done = stage.publish(here, parameters={"usd_price": usd_price}, lineage=tuned.baselines)
+    else:
+        done = stage.publish(here, policy=tuned.policy, parameters=tuned.parameters, lineage=tuned.baselines)
+    words = show.fields(
+        {
+            "snapshot": f"{done.path} ({done.bytes / 1024:,.0f} KiB)",
+            "version": f"{done.version}, sha256 {done.sha256[:16]}...",
+            "endpoints": f"{len(done.endpoints)}: {', '.join(done.endpoints)}",
+            "policy": f"{done.policy} {done.parameters}",
+            "because": tuned.reason if usd_price is None else "you set the price",
+            "audit": f"{done.rows_audited:,} rows, largest difference from LightGBM {done.largest_difference:.1e}",
+        }
+    )
+    show.result(done, words, as_json)
+
+
+def judge(
+    truth: Annotated[Path | None, typer.Option(help="A simulation's truth.parquet, to compare with.")] = None,
+    since: Annotated[datetime.datetime | None, typer.Option(help="Judge requests after this moment (UTC).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Value the published policy and the baselines on logged requests, with intervals."""
+    from fairlead import evaluation
+    from fairlead.evaluation import table
+
+    moment = since.replace(tzinfo=datetime.UTC) if since and since.tzinfo is None else since
+    found = evaluation.judge(project.find(), truth=truth, since=moment)
+    show.result(found, table.render(found), as_json)
+
+
+def decide(
+    text: Annotated[str, typer.Argument(help="The prompt; - reads it from standard input.")],
+    route: Annotated[str | None, typer.Option(help="The part of your application that asks.")] = None,
+    team: Annotated[str | None, typer.Option(help="Who asks.")] = None,
+    request_id: Annotated[
+        str | None, typer.Option("--id", help="The request's id; equal ids give equal decisions.")
+    ] = None,
+    policy: Annotated[str | None, typer.Option(help="A policy, instead of the published one.")] = None,
+    snapshot: Annotated[Path | None, typer.Option(help="The folder a snapshot is published in.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of exploration.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Decide one request with the published snapshot, and say why."""
+    from fairlead.scoring import Request, Router
+
+    router = Router(snapshot or project.find().published, policy, seed=seed)
+    body = typer.get_text_stream("stdin").read() if text == "-" else text
+    request = Request(text=body, route=route, team=team)
+    decision = router.decide(msgspec.structs.replace(request, id=request_id) if request_id else request)
+    if router.refused:
+        typer.echo(f"fairlead: deciding from the last good snapshot: {router.refused}", err=True)
+    rows = [
+        f"  {one.endpoint:<32} p {one.propensity:.3f}  quality {_number(one.quality, '.3f')}  "
+        f"USD {_number(one.cost_usd, '.6f')}  {_number(one.latency_s, '.2f')} s"
+        for one in decision.ranked
+    ]
+    reasons = "; ".join(decision.reasons)
+    words = f"{decision.endpoint}\n" + "\n".join(rows) + f"\n  {reasons} (decided in {decision.decided_us:.0f} us)"
+    show.result(decision, words, as_json)
+
+
+def _number(value: float | None, how: str) -> str:
+    return "unknown" if value is None else format(value, how)
+
+
+def report(
+    out: Annotated[Path | None, typer.Option(help="Where to write it; default var/reports/.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the business report: one HTML file that opens offline."""
+    from fairlead import reports
+
+    if out is not None and out.is_dir():
+        raise UsageError(f"{out} is a folder; name the HTML file to write")
+    path = reports.render(project.find(), out=out)
+    show.result({"path": str(path)}, str(path), as_json)
+
+
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (init, ingest, build, train, publish, judge, decide, report)

@@ -1,0 +1,100 @@
+"""What `fairlead judge` found, as one value: printed by table.py, kept as JSON, read by the report.
+
+A reading without `low` and `high` is a value the logs cannot bound: its interval was refused, not forgotten.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from fairlead.errors import ReadError
+from fairlead.evaluation.intervals import Estimate
+from fairlead.evaluation.overlap import Verdict
+
+__all__ = ["Judgement", "Metric", "PolicyJudgement", "Reading", "Window", "from_json", "reading", "to_json"]
+
+
+class Reading(Struct, frozen=True):
+    """A value and its 95 % interval, in the metric's own unit; no interval where the logs cannot tell."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+class Metric(Struct, frozen=True, kw_only=True):
+    """One metric of one policy, by each estimator that could be used; `truth` only where a simulation knows it."""
+
+    ips: Reading | None = None
+    snips: Reading | None = None
+    dm: Reading | None = None
+    dr: Reading | None = None
+    truth: float | None = None
+
+
+class PolicyJudgement(Struct, frozen=True, kw_only=True):
+    """One policy on the window's requests, and against the status quo."""
+
+    name: str
+    kind: Literal["status_quo", "baseline", "candidate"]
+    metrics: dict[str, Metric]  # quality (0..1), cost_usd, latency_s: means a request
+    ess: float
+    max_weight_share: float
+    verdict: Literal["can tell", "cannot tell"]
+    reasons: list[str]
+    savings_share: Reading | None = None  # of the status quo's cost
+    quality_change: Reading | None = None  # to the status quo, 0.01 = one point
+    endpoint_shares: dict[str, float]
+
+
+class Window(Struct, frozen=True, kw_only=True):
+    """The moments between which the requests started, UTC."""
+
+    start: datetime = field(name="from")
+    end: datetime = field(name="to")
+
+
+class Judgement(Struct, frozen=True, kw_only=True):
+    """Every policy that was judged, on the same requests."""
+
+    judged_at: datetime
+    window: Window
+    requests: int
+    propensities_share: float
+    candidate: str
+    policies: list[PolicyJudgement]
+
+    def policy(self, name: str) -> PolicyJudgement:
+        """Give the policy of that name; KeyError when it was not judged."""
+        return {policy.name: policy for policy in self.policies}[name]
+
+
+def reading(estimate: Estimate, verdict: Verdict | None = None) -> Reading:
+    """Turn an estimate into a reading, without its interval where the verdict is that the logs cannot tell.
+
+    >>> import numpy as np
+    >>> from fairlead.evaluation.intervals import mean
+    >>> reading(mean("quality", np.array([1.0, 1.0])).estimate())
+    Reading(value=1.0, low=1.0, high=1.0)
+    """
+    if verdict is not None and not verdict.can_tell:
+        return Reading(estimate.value)
+    return Reading(estimate.value, estimate.low, estimate.high)
+
+
+def to_json(judgement: Judgement) -> bytes:
+    """Write a judgement as indented JSON; what is not a number becomes null."""
+    return msgspec.json.format(msgspec.json.encode(judgement), indent=2)
+
+
+def from_json(data: bytes | str, path: Path | str = "judgement.json") -> Judgement:
+    """Read a judgement back; `path` is only for the message when it cannot be."""
+    try:
+        return msgspec.json.decode(data, type=Judgement)
+    except (msgspec.DecodeError, msgspec.ValidationError) as fault:
+        raise ReadError(f"{path}: not a judgement ({fault}); run `fairlead judge` to write it anew") from fault

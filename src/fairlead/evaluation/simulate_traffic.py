@@ -1,0 +1,129 @@
+"""When requests arrive and how long answers take: shapes that public traces show, drawn by their quantiles.
+
+Four traces give the shapes. BurstGPT (CC-BY 4.0, a third party's hourly sums): requests by hour of day. ServeGen
+(Apache-2.0): how far a ten-minute window strays from the two hours around it. thefastest.ai (MIT), models with 40 or
+more measurements: time to the first token and tokens a second against the model's median, without the tps = 999
+sentinel. Error shares: Together's and Perplexity's in the LLMPerf leaderboard (Apache-2.0; two providers whose quota
+had run out are left out), Alibaba's GenTD26, and a flaky endpoint, which is an assumption.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from fairlead.errors import ReadError
+from fairlead.evaluation.simulate_world import Floats, Integers, World
+
+__all__ = ["Marginals", "arrivals", "durations"]
+
+LEVELS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
+_WINDOW_S: Final = 600
+# Requests by weekday, Monday first. An assumption: the public traces at hand are too short to show a week.
+_WEEKDAY: Final = (1.0, 1.05, 1.05, 1.05, 0.95, 0.55, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Marginals:
+    """Distributions of arrivals, speeds and failures; ratios are tabulated at LEVELS."""
+
+    source: str = "built in"
+    hour: tuple[float, ...] = (
+        *(940, 893, 572, 513, 368, 342, 194, 153, 178, 416, 879, 1287),
+        *(1744, 1501, 1796, 1401, 1476, 1356, 1181, 1568, 1353, 1175, 1129, 1026),
+    )
+    window: tuple[float, ...] = (0.597, 0.77, 0.877, 0.956, 1.0, 1.04, 1.12, 1.19, 1.36, 1.55)
+    ttft: tuple[float, ...] = (0.385, 0.511, 0.609, 0.804, 1.0, 1.35, 2.23, 3.17, 5.59, 24.7)
+    speed: tuple[float, ...] = (0.199, 0.386, 0.527, 0.806, 1.0, 1.22, 1.74, 2.69, 9.34, 28.2)
+    failure_share: tuple[float, ...] = (0.002, 0.013, 0.015, 0.05)
+
+    @classmethod
+    def of(cls, folder: Path) -> Marginals:
+        """Read the same shapes from a folder of traces, laid out as `<trace>/<file>.parquet`."""
+        hour = _trace(folder, "burstgpt-aggregates/hour_of_day.parquet", "requests_per_hour", "hour").sort("hour")
+        return replace(
+            cls(),
+            source=folder.name,
+            hour=tuple(hour["requests_per_hour"].to_list()),
+            window=_window(folder),
+            ttft=_against_median(folder, "ttft_s"),
+            speed=_against_median(folder, "tps"),
+            failure_share=_failure_share(folder),
+        )
+
+
+def draw(table: tuple[float, ...], uniform: Floats) -> Floats:
+    """Draw from a table of quantiles, straight on a log scale between them."""
+    return np.asarray(np.exp(np.interp(uniform, LEVELS, np.log(table))), dtype=np.float64)
+
+
+def arrivals(n: int, days: float, start: datetime, marginals: Marginals, rng: np.random.Generator) -> Integers:
+    """Give `n` moments in microseconds since 1970, in order: by hour of day, weekday and bursts."""
+    origin = round(start.timestamp())
+    edges = origin + np.arange(0, max(round(days * 86400), 1), _WINDOW_S)
+    hour = np.array(marginals.hour)[(edges // 3600) % 24]
+    weekday = np.array(_WEEKDAY)[(edges // 86400 + 3) % 7]  # 1970-01-01 was a Thursday
+    width = np.minimum(edges + _WINDOW_S, origin + days * 86400) - edges
+    weight = hour * weekday * width * draw(marginals.window, rng.random(len(edges)))
+    window = rng.choice(len(edges), n, p=weight / weight.sum())
+    moment = edges[window] + rng.random(n) * width[window]
+    return np.sort(np.rint(moment * 1e6).astype(np.int64))
+
+
+def durations(world: World, marginals: Marginals, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Give the seconds to the last and to the first token, for each request at each endpoint.
+
+    Measured durations stay as they are; the others are a first token plus the answer's length over the speed.
+    """
+    shape = world.quality.shape
+    usual_ttft = np.array([one.ttft_s for one in world.endpoints])
+    usual_speed = np.array([one.tokens_per_s for one in world.endpoints])
+    ttft = usual_ttft * draw(marginals.ttft, rng.random(shape)) * (1 + world.tokens_in / 20_000)
+    # The benchmark's answers of 20 tokens make speed look wilder than it is over a whole answer: a third of its spread.
+    speed = usual_speed * draw(marginals.speed, rng.random(shape)) ** (1 / 3)
+    drawn = ttft + world.tokens_out / speed
+    total: Floats = np.where(np.isfinite(world.duration_s), world.duration_s, drawn)
+    first: Floats = np.minimum(ttft, 0.8 * total)
+    return total.round(6), first.round(6)
+
+
+def _trace(folder: Path, name: str, *columns: str) -> pl.DataFrame:
+    path = folder / name
+    try:
+        return pl.read_parquet(path, columns=list(columns))
+    except (OSError, pl.exceptions.PolarsError) as fault:
+        raise ReadError(f"{path}: not readable ({fault}); leave the traces out to use the built-in shapes") from fault
+
+
+def _window(folder: Path) -> tuple[float, ...]:
+    name = "servegen-2025/client_rate_10min.parquet"
+    clients = _trace(folder, name, "category", "window_start_s", "rate_rps").filter(pl.col("category") == "language")
+    windows = clients.group_by("window_start_s").agg(pl.col("rate_rps").cast(pl.Float64).sum()).sort("window_start_s")
+    around = pl.col("rate_rps").rolling_mean(12, center=True)
+    return _quantiles(windows.select(pl.col("rate_rps") / around).drop_nulls().to_series())
+
+
+def _against_median(folder: Path, column: str) -> tuple[float, ...]:
+    calls = _trace(folder, "thefastest-ai-2024/measurements.parquet", "model", column)
+    calls = calls.filter(pl.len().over("model") >= 40, pl.col(column) > 0)
+    if column == "tps":
+        calls = calls.filter(pl.col("tps") < 999)
+    return _quantiles(calls.select(pl.col(column) / pl.col(column).median().over("model")).to_series())
+
+
+def _failure_share(folder: Path) -> tuple[float, ...]:
+    calls = _trace(folder, "llmperf-leaderboard-2023/requests.parquet", "provider", "error_code")
+    share = calls.group_by("provider").agg(pl.col("error_code").is_not_null().mean().alias("share"))
+    sound = share.filter(pl.col("share") < 0.3)["share"].sort()  # where more fail, it was a quota that had run out
+    if sound.is_empty():
+        raise ReadError(f"{folder}: no provider in LLMPerf's requests answers; leave the traces out")
+    return tuple(sound.to_list())
+
+
+def _quantiles(values: pl.Series) -> tuple[float, ...]:
+    return tuple(max(float(value), 1e-6) for value in np.quantile(values.to_numpy(), LEVELS))

@@ -1,0 +1,39 @@
+"""One module a log format; a module that is put in this folder is found, there is no list to edit.
+
+A reader module has `NAME`, `recognises(record)` and `read(record, context)`, which gives the rows of one record or
+raises BadRecordError. Readers do not know each other.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, Protocol, cast
+
+from msgspec import Struct
+
+from fairlead.ingest.context import Context
+
+__all__ = ["Reader", "all_readers"]
+
+
+class Reader(Protocol):
+    """What a reader module offers."""
+
+    NAME: str
+
+    def recognises(self, record: dict[str, Any]) -> bool:
+        """Say whether a record is of this format."""
+
+    def read(self, record: dict[str, Any], context: Context) -> Iterable[Struct]:
+        """Give the rows of a record."""
+
+
+@cache
+def all_readers() -> dict[str, Reader]:
+    """Give the readers by name."""
+    modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
+    readers = [cast("Reader", module) for module in modules]
+    return {reader.NAME: reader for reader in readers}

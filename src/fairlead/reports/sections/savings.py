@@ -1,0 +1,153 @@
+"""What another policy would have cost: the candidate and every baseline, with intervals."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from markupsafe import Markup
+
+from fairlead.evaluation.judgement import Judgement, PolicyJudgement, Reading
+from fairlead.reports import charts, formats, headline, tables
+from fairlead.reports.judgement import NOTHING, candidate, reading, status_quo_cost_usd, tells
+from fairlead.reports.page import Block, Section
+from fairlead.reports.palette import ACCENT, Palette
+
+__all__ = ["section"]
+
+_TITLE: Final = "What another policy would have cost"
+_ORDER: Final = {"candidate": 0, "baseline": 1, "status_quo": 2}
+_CHART_NOTE: Final = (
+    "Dot: estimate; line: 95 % interval. Left of zero in the left panel is a loss of money, in the right panel a loss "
+    "of quality. Coloured: the trained policy; grey: simple rules to hold it against."
+)
+_SUPPORT_NOTE: Final = (
+    "Effective sample: how many requests of the policy's own the log is worth. Heaviest request: the share of the "
+    "answer that hangs on one single request. Where the logs cannot tell, no figure is shown at all."
+)
+
+
+def section(judgement: Judgement | None, palette: Palette) -> Section:
+    """Show the last judgement: savings against what was run, quality beside it, and how far the logs support it."""
+    if judgement is None:
+        return Section("savings", _TITLE, "No policy has been judged yet; “fairlead judge” does it.")
+    policies = sorted(judgement.policies, key=lambda policy: _ORDER.get(policy.kind, 1))
+    valued = [policy for policy in policies if tells(policy)]
+    drawn = [policy for policy in valued if policy.savings_share and policy.savings_share.value is not None]
+    blocks = [
+        Block(_table(valued, judgement), "Cost and quality of each policy, with 95 % intervals", wide=True),
+        Block(_support(policies), "Can the logs tell?", _SUPPORT_NOTE, wide=True),
+        Block(_choices(policies, palette), "Where each policy would have sent the requests", wide=True),
+    ]
+    if drawn:
+        blocks.insert(
+            0, Block(charts.savings([_row(policy) for policy in drawn]), "Against what you ran", _CHART_NOTE, True)
+        )
+    return Section("savings", _TITLE, _lead(judgement), blocks)
+
+
+def _lead(judgement: Judgement) -> str:
+    chosen = candidate(judgement)
+    if chosen is None or not tells(chosen) or chosen.savings_share is None:
+        return headline.verdict(judgement).sentence
+    harmless = {
+        policy.name: policy.savings_share
+        for policy in judgement.policies
+        if policy.kind == "baseline" and _keeps_quality(policy)
+    }
+    values = {name: saved.value for name, saved in harmless.items() if saved is not None and saved.value is not None}
+    best = max(values, key=lambda name: values[name], default=None)
+    if best is None or values[best] <= 0:
+        return "No simple rule in this comparison saves money without a measurable loss of quality."
+    saved = harmless[best] or NOTHING
+    size = f"{formats.share(saved.value)} {formats.bracket(saved.low, saved.high)}"
+    level = values[best] >= (chosen.savings_share.value or 0)
+    tail = " The trained policy does no better than that." if level else ""
+    label = headline.policy_label(best)
+    return f"Of the simple rules without a measurable loss of quality, “{label}” saves most: {size}.{tail}"
+
+
+def _keeps_quality(policy: PolicyJudgement) -> bool:
+    change = policy.quality_change
+    return change is not None and change.high is not None and change.high >= 0 and tells(policy)
+
+
+def _row(policy: PolicyJudgement) -> dict[str, str | float | None]:
+    row: dict[str, str | float | None] = {
+        "name": headline.policy_label(policy.name, policy.kind),
+        "is_candidate": policy.kind == "candidate",
+    }
+    for prefix, estimate in (("", policy.savings_share), ("q_", policy.quality_change)):
+        made = estimate or NOTHING
+        for end, value in (("value", made.value), ("low", made.low), ("high", made.high)):
+            row[prefix + end] = None if value is None else 100 * value
+    return row
+
+
+def _table(policies: list[PolicyJudgement], judgement: Judgement) -> Markup:
+    paid = status_quo_cost_usd(judgement)
+    costs = [_times(reading(policy, "cost_usd"), 1000) for policy in policies]
+    places = formats.decimals(cost.value for cost in costs)
+    saved = [_times(policy.savings_share, 100) for policy in policies]
+    in_all = [None if paid is None or one.value is None else paid * one.value / 100 for one in saved]
+    quality = [_times(reading(policy, "quality"), 100) for policy in policies]
+    change = [_times(policy.quality_change, 100) for policy in policies]
+    return tables.table(
+        "policies",
+        [
+            _labels(policies),
+            tables.estimates("per 1,000 requests", costs, lambda value: formats.money(value, places), places),
+            tables.estimates("saved, %", saved, formats.signed),
+            tables.numbers(
+                f"on {judgement.requests:,} requests",
+                in_all,
+                lambda value: formats.money(value) if value is not None else "–",
+            ),
+            tables.estimates("quality", quality, lambda value: formats.plain(value, 1)),
+            tables.estimates("change, points", change, formats.signed),
+        ],
+    )
+
+
+def _support(policies: list[PolicyJudgement]) -> Markup:
+    words = []
+    for policy in policies:
+        told = "can tell" if tells(policy) else "cannot tell"
+        words.append("; ".join([told, *(reason.rstrip(".") for reason in policy.reasons)]))
+    return tables.table(
+        "support",
+        [
+            _labels(policies),
+            tables.numbers("effective sample", [policy.ess for policy in policies]),
+            tables.numbers(
+                "heaviest request", [policy.max_weight_share for policy in policies], lambda x: formats.share(x, 1)
+            ),
+            tables.texts("the logs", words, 400),
+        ],
+    )
+
+
+def _choices(policies: list[PolicyJudgement], palette: Palette) -> Markup:
+    stacks = [sorted(policy.endpoint_shares.items(), key=lambda pair: -pair[1]) for policy in policies]
+    seen = {name for stack in stacks for name, _ in stack}
+    return tables.table(
+        "choices",
+        [
+            _labels(policies),
+            tables.stacks(
+                "share of requests",
+                [[(name, size, palette.endpoint(name)) for name, size in stack] for stack in stacks],
+            ),
+        ],
+    ) + tables.legend([(name, colour) for name, colour in palette.endpoints.items() if name in seen])
+
+
+def _labels(policies: list[PolicyJudgement]) -> tables.Column:
+    colours = [ACCENT if policy.kind == "candidate" else "#7d8894" for policy in policies]
+    return tables.names("policy", [headline.policy_label(policy.name, policy.kind) for policy in policies], colours)
+
+
+def _times(estimate: Reading | None, factor: float) -> Reading:
+    if estimate is None or estimate.value is None:
+        return NOTHING
+    ends = [None if end is None else end * factor for end in (estimate.low, estimate.high)]
+    return Reading(estimate.value * factor, ends[0], ends[1])

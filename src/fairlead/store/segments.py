@@ -1,0 +1,99 @@
+"""Writing segments so that a crash at any point leaves either the whole file or nothing that counts."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from datetime import date
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fairlead.store.manifest import Segment
+
+__all__ = ["TEMPORARY", "digest", "folder", "write"]
+
+TEMPORARY: Final = ".tmp"
+_ORDER: Final = {
+    "attempts": "start_time",
+    "request_features": "start_time",
+    "feedback": "time",
+    "decisions": "time",
+    "usage": "bucket_start",
+    "prices": "valid_from",
+    "quarantine": "line",
+}
+
+
+def write(lake: Path, table: str, day: date, source: str, rows: pa.Table, updates: int = 0) -> Segment:
+    """Write one segment durably under a name made of its content; it counts only once the manifest lists it."""
+    target = folder(table, day, source)
+    _make(lake, target)
+    temporary = lake / target / f"{uuid.uuid4().hex}{TEMPORARY}"
+    try:
+        pq.write_table(
+            rows.sort_by(_ORDER[table]),
+            temporary,
+            compression="zstd",
+            compression_level=3,
+            row_group_size=131_072,
+            write_page_checksum=True,
+        )
+        with temporary.open("rb+") as written:
+            sha256 = hashlib.file_digest(written, "sha256").hexdigest()
+            size = written.seek(0, os.SEEK_END)
+            os.fsync(written.fileno())
+        path = target / f"{sha256[:32]}.parquet"
+        temporary.rename(lake / path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync(lake / target)
+    return Segment(
+        path=path.as_posix(),
+        table=table,
+        event_date=day,
+        sha256=sha256,
+        rows=rows.num_rows,
+        bytes=size,
+        updates=updates,
+    )
+
+
+def folder(table: str, day: date, source: str) -> Path:
+    """Give the folder of a partition; a source may hold anything, its folder's name only what is safe in a path.
+
+    >>> folder("attempts", date(2026, 1, 1), "../a b").as_posix()
+    'attempts/event_date=2026-01-01/source=%2E%2E%2Fa%20b'
+    """
+    safe = quote(source.encode("utf-8", "surrogatepass"), safe="").replace(".", "%2E")
+    if len(safe) > 128:  # most file systems refuse names over 255 bytes
+        safe = safe[:80] + "~" + hashlib.sha256(safe.encode()).hexdigest()[:32]
+    return Path(table, f"event_date={day.isoformat()}", f"source={safe}")
+
+
+def digest(path: Path) -> str:
+    """Give the SHA-256 of a file as hex digits."""
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _make(lake: Path, target: Path) -> None:
+    """Make a folder and every missing parent, each durable in its own parent."""
+    for part in (*reversed(target.parents), target):
+        whole = lake / part
+        if not whole.is_dir():
+            whole.mkdir(exist_ok=True)
+            _sync(whole.parent)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

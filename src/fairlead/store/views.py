@@ -1,0 +1,129 @@
+"""The SQL of the views over the segments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+__all__ = ["PRICES", "REQUESTS", "lookup", "table_view"]
+
+# Columns that a view has beside those of its table.
+_EXTRA: Final = {
+    "attempts": """,
+    coalesce(deployment_id, provider_name || '/' || coalesce(response_model, request_model)) AS endpoint,
+    coalesce(list_cost_usd, reported_cost_usd) AS cost_usd,
+    coalesce(list_cost_usd, reported_cost_usd) IS NOT NULL AS cost_known""",
+}
+
+# What the last attempt says for the whole request. One struct, so that its nulls are kept and not looked past.
+_FINAL: Final = (  # noqa: SIM905  one a line would fill the screen
+    "event_id response_id endpoint provider_name response_model deployment_id region service_tier status"
+    " http_status_code error_type error_class error_origin finish_reason gateway_cache_status"
+    " input_tokens cache_read_input_tokens cache_creation_input_tokens output_tokens reasoning_output_tokens"
+    " decision_id policy_id policy_version router_name decision_cause experiment_id variant propensity is_exploration"
+    " candidates"
+).split()
+# What is the same for all attempts of a request, or is taken from the first.
+_FIRST: Final = (  # noqa: SIM905
+    "trace_id conversation_id environment service_name agent_name prompt_name organization_id team_id project_id"
+    " user_id end_user_id api_key_id tags operation_name request_model request_stream request_max_tokens"
+    " request_temperature prompt_sha256 input_chars"
+).split()
+
+
+def _packed(names: Sequence[str]) -> str:
+    return "struct_pack(" + ", ".join(f"{name} := {name}" for name in names) + ")"
+
+
+def _unpacked(names: Sequence[str], struct: str) -> str:
+    return ", ".join(f"{struct}.{name}" for name in names)
+
+
+REQUESTS: Final = f"""\
+CREATE OR REPLACE VIEW requests AS
+WITH grouped AS (
+    SELECT
+        source, request_id,
+        count(*) AS attempts,
+        min(start_time) AS start_time,
+        max(start_time + to_microseconds(CAST(round(1e6 * coalesce(duration_s, 0)) AS BIGINT))) AS end_time,
+        bool_or(duration_s IS NOT NULL) AS timed,
+        sum(cost_usd) AS cost_usd,
+        bool_and(cost_known) AS cost_known,
+        sum(reported_cost_usd) AS reported_cost_usd,
+        sum(list_cost_usd) AS list_cost_usd,
+        max(ingested_at) AS ingested_at,
+        arg_min(endpoint, start_time) AS first_endpoint,
+        arg_max({_packed((*_FINAL, "start_time", "time_to_first_chunk_s"))}, final_order) AS final,
+        arg_min({_packed(_FIRST)}, start_time) AS first
+    FROM (
+        -- An attempt that answered is the final one even when a hedge was started after it.
+        SELECT *, (CASE WHEN status = 'ok' THEN 1 ELSE 0 END) * 4e15 + epoch_us(start_time) AS final_order
+        FROM attempts WHERE coalesce(attempt_kind, '') <> 'shadow'
+    )
+    GROUP BY source, request_id
+)
+SELECT
+    request_id, source, CAST(start_time AS DATE) AS event_date, start_time, attempts,
+    CASE WHEN timed THEN (epoch_us(end_time) - epoch_us(start_time)) / 1e6 END AS duration_s,
+    (epoch_us(final.start_time) - epoch_us(start_time)) / 1e6 + final.time_to_first_chunk_s AS time_to_first_chunk_s,
+    CAST(cost_usd AS DECIMAL(18, 12)) AS cost_usd, cost_known,
+    CAST(reported_cost_usd AS DECIMAL(18, 12)) AS reported_cost_usd,
+    CAST(list_cost_usd AS DECIMAL(18, 12)) AS list_cost_usd,
+    first_endpoint, ingested_at,
+    {_unpacked(_FINAL, "final")},
+    {_unpacked(_FIRST, "first")}
+FROM grouped
+"""
+
+PRICES: Final = """\
+CREATE OR REPLACE VIEW prices AS
+WITH wide AS (SELECT * FROM read_csv('{path}', header = true, all_varchar = true, nullstr = '')),
+long AS (
+    UNPIVOT wide ON input, output, cache_read, cache_creation, cache_creation_1h, reasoning
+    INTO NAME meter VALUE usd_per_million
+)
+SELECT
+    provider_name, model, region, coalesce(service_tier, 'standard') AS service_tier, meter, 'token' AS unit,
+    CAST(CAST(usd_per_million AS DECIMAL(18, 9)) * 0.000001 AS DECIMAL(24, 15)) AS price_usd_per_unit,
+    coalesce(CAST(min_input_tokens AS BIGINT), 0) AS min_input_tokens,
+    coalesce(CAST(valid_from AS TIMESTAMPTZ), TIMESTAMPTZ '1970-01-01') AS valid_from,
+    lead(CAST(valid_from AS TIMESTAMPTZ)) OVER (
+        PARTITION BY provider_name, model, region, service_tier, meter, min_input_tokens
+        ORDER BY CAST(valid_from AS TIMESTAMPTZ) NULLS FIRST
+    ) AS valid_to,
+    catalog, catalog_version, CAST(retrieved_at AS TIMESTAMPTZ) AS retrieved_at
+FROM long
+"""
+
+
+def table_view(table: str, key: str | None, files: Sequence[str], updated: Sequence[str], by_name: bool) -> str:
+    """Give the view of a table over its segments.
+
+    Only keys that the `updated` segments hold can have more than one version, so only those are ranked.
+    """
+    everything = _scan(files, by_name)
+    rows = f"SELECT * FROM {everything}"
+    if key and updated:
+        keys = f"SELECT {key} FROM {_scan(updated, by_name)}"
+        rows = f"""\
+SELECT * FROM {everything} WHERE {key} NOT IN ({keys})
+    UNION ALL
+    SELECT * FROM {everything} WHERE {key} IN ({keys})
+    QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {_newest(table)}) = 1"""
+    return f"CREATE OR REPLACE VIEW {table} AS\nSELECT *{_EXTRA.get(table, '')}\nFROM (\n    {rows}\n)"
+
+
+def lookup(table: str, key: str, files: Sequence[str]) -> str:
+    """Give the query for which of the keys in the relation `wanted` the segments hold."""
+    version = "epoch_us(max(source_updated_at))" if table == "attempts" else "NULL"
+    return f"SELECT {key}, {version} FROM {_scan(files, True)} WHERE {key} IN (SELECT key FROM wanted) GROUP BY {key}"
+
+
+def _newest(table: str) -> str:
+    return "source_updated_at DESC NULLS LAST, ingested_at DESC" if table == "attempts" else "ingested_at DESC"
+
+
+def _scan(files: Sequence[str], by_name: bool) -> str:
+    quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in files)
+    return f"read_parquet([{quoted}], hive_partitioning = false, union_by_name = {str(by_name).lower()})"
