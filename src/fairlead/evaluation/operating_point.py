@@ -30,6 +30,8 @@ __all__ = ["OperatingPoint", "Policy", "Training", "at_floor", "no_worse", "no_w
 
 Policy: TypeAlias = Callable[[float], Vector]  # usd_price -> probabilities (n, K) for the training requests
 
+_GRID_ROWS: Final = 2000  # requests whose choices the grid follows
+_GRID_FINE: Final = 400
 _GROUPS: Final = 2000  # resampled as wholes where there are more requests than this, to bound the memory
 
 
@@ -129,6 +131,9 @@ def no_worse(
     means, again = _resampled(known, choose, prices, seed)
     votes, optimism = _votes(means, again, len(prices), margin)
     at = int(np.quantile(votes, 1 - confidence, method="lower"))
+    # Quality alone may cost more than the best single does: then the first price that saves is the one to check.
+    saving = np.flatnonzero(means[1, : len(prices)] < fallback.cost_usd)
+    at = int(saving[saving >= at][0]) if (saving >= at).any() else at
     quality, cost = _realised(known, choose(float(prices[at])))
     over = mean("over", quality - known.outcome_quality[:, best] + margin + optimism)
     fallback = structs.replace(fallback, tested=len(prices))
@@ -187,23 +192,36 @@ def no_worse_than(
 
 
 def price_grid(quality: Vector, cost: Vector, count: int = 61) -> Vector:
-    """Give 0 and `count` log-spaced prices (quality per USD) over the range where choices (n, K) change.
+    """Give 0 and up to `count` prices (quality per USD) at which predicted spend falls in about even steps.
+
+    Log-spaced prices would crowd where endpoints that nobody would choose trade places, and jump where it matters.
 
     >>> price_grid(np.array([[0.9, 0.8]]), np.array([[0.02, 0.01]]), count=1).round(6).tolist()
     [0.0, 10.0]
     """
-    rows = slice(None, None, max(1, len(quality) // 20_000))
+    rows = slice(None, None, max(1, len(quality) // _GRID_ROWS))
     quality, cost = quality[rows], cost[rows]
     known = np.isfinite(quality) & np.isfinite(cost)
-    top = np.where(known, quality, -np.inf).argmax(axis=1)[:, None]
+    quality = np.where(known, quality, -np.inf)
+    top = quality.argmax(axis=1)[:, None]
     gain = np.take_along_axis(quality, top, axis=1) - quality
-    spend = np.take_along_axis(cost, top, axis=1) - cost
-    with np.errstate(invalid="ignore"):
-        turns = (gain > 0) & (spend > 0)
+    spend = np.take_along_axis(cost, top, axis=1) - np.where(known, cost, np.inf)
+    turns = np.isfinite(gain) & (gain > 0) & (spend > 0)
     if not turns.any():
         return np.zeros(1)
-    low, high = np.quantile(gain[turns] / spend[turns], [0.01, 0.99])
-    return np.concatenate([[0.0], np.geomspace(low, high, count)])
+    low, high = np.quantile(gain[turns] / spend[turns], [0.0, 1.0])
+    if low == high:
+        return np.array([0.0, low])
+    fine = np.concatenate([[0.0], np.geomspace(low, high, _GRID_FINE)])
+    spent = [np.where(known, cost, 0.0)[np.arange(len(cost)), _utility(quality, cost, p).argmax(axis=1)].mean() for p in fine]
+    fall = -np.minimum.accumulate(np.array(spent))
+    steps = np.searchsorted(fall, np.linspace(fall[0], fall[-1], count + 1))
+    return np.unique(np.concatenate([[0.0], fine[steps[1:]]]))
+
+
+def _utility(quality: Vector, cost: Vector, price: float) -> Vector:
+    utility = quality - price * cost
+    return np.where(np.isfinite(utility), utility, -np.inf)
 
 
 def _prepared(training: Training, grid: Vector | None, policy: Policy | None) -> tuple[Training, Policy, Vector]:

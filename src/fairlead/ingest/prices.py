@@ -1,7 +1,6 @@
 """What a token cost at a provider on a given day.
 
->>> from fairlead.project import Project
-from fairlead.ingest.pricefile import PriceRow
+>>> from fairlead.ingest.pricefile import PriceRow
 >>> from datetime import UTC
 >>> row = PriceRow(provider_name="openai", model="o3", input=Decimal(2), output=Decimal(8), catalog="list")
 >>> book = PriceBook([[row]])
