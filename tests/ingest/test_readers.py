@@ -64,7 +64,8 @@ def test_real_spend_logs_become_attempts(project: Project, formats: Path) -> Non
     attempts = rows(
         project,
         "SELECT status, provider_name, response_model, request_model, request_stream, reported_cost_usd::DOUBLE AS usd,"
-        " gateway_cache_status AS cache, attempt_index, attempt_kind, conversation_id FROM attempts ORDER BY start_time",
+        " gateway_cache_status AS cache, attempt_index, attempt_kind, conversation_id"
+        " FROM attempts ORDER BY start_time",
     )
     assert (result.read, result.stored) == (3, 3)
     assert [tuple(row.values()) for row in attempts] == [

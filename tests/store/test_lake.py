@@ -1,3 +1,4 @@
+import os
 import sqlite3
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,6 +15,7 @@ from fairlead.schema import Attempt, Candidate, Feedback
 from fairlead.store import Lake, SourceFile
 from fairlead.store.arrow import as_table
 from fairlead.store.arrow import schema as arrow_schema
+from fairlead.store.manifest import Manifest
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -177,16 +179,54 @@ def test_feedback_that_moves_to_another_day_is_not_doubled(lake: Lake) -> None:
 
 
 def test_a_load_that_is_not_committed_leaves_nothing_to_be_seen(lake: Lake) -> None:
-    with pytest.raises(RuntimeError), lake.loading(source("one")) as loading:
+    with lake.loading(source("one")) as loading:
         loading.add("attempts", [attempt(1)])
-        loading._flush()
-        raise RuntimeError
+        loading._flush()  # and no commit
 
     assert (lake.segments("attempts"), lake.sources()) == ([], [])
     assert select(lake, "SELECT count(*) FROM attempts") == [(0,)]
     assert len(lake.sweep()) == 1
     assert list((lake.root / "attempts").rglob("*.parquet")) == []
     assert load(lake, "one", [attempt(1)]).stored == 1
+
+
+def test_a_segment_is_durable_before_the_manifest_lists_it(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+    whole = {"fsync": os.fsync, "rename": Path.rename, "commit": Manifest.commit}
+
+    def fsync(descriptor: int) -> None:
+        steps.append(f"fsync {Path(os.readlink(f'/proc/self/fd/{descriptor}')).suffix or 'folder'}")
+        whole["fsync"](descriptor)
+
+    def rename(self: Path, target: Path) -> Path:
+        steps.append(f"rename to {target.suffix}")
+        return whole["rename"](self, target)
+
+    def commit(self: Manifest, *arguments: Any) -> None:
+        steps.append("commit")
+        whole["commit"](self, *arguments)
+
+    load(lake, "make the folders", [attempt(0)])
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "rename", rename)
+    monkeypatch.setattr(Manifest, "commit", commit)
+
+    load(lake, "one", [attempt(1)])
+
+    assert steps == ["fsync .tmp", "rename to .parquet", "fsync folder", "commit"]
+
+
+def test_a_full_disk_loses_nothing_that_was_committed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(lake, "one", [attempt(1)])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(StoreError, match=r"a segment cannot be written .*No space left"):
+            load(lake, "two", [attempt(2)])
+
+    assert [path for path in (lake.root / "attempts").rglob("*") if path.suffix == ".tmp"] == []
+    assert load(lake, "two", [attempt(2)]).stored == 1
+    assert select(lake, "SELECT count(*) FROM attempts") == [(2,)]
 
 
 def test_requests_are_put_together_from_their_attempts(lake: Lake) -> None:

@@ -16,7 +16,7 @@ import polars as pl
 from fairlead.evaluation import baselines, operating_point
 from fairlead.evaluation.bench_learn import Learned, learn
 from fairlead.evaluation.bench_matrix import KEY, Matrix, frame_of, read_matrix, requests_of
-from fairlead.evaluation.operating_point import OperatingPoint, Training
+from fairlead.evaluation.operating_point import OperatingPoint
 from fairlead.scoring.predict import Candidates, Predictor
 from fairlead.scoring.snapshot import Snapshot
 from fairlead.training.frame import Frame
@@ -74,7 +74,8 @@ def run(  # noqa: PLR0913  these are the command's options
         "endpoints": list(learned.snapshot.endpoints),
         "features": len(learned.snapshot.manifest.columns),
         "predictors": learned.reports,
-        "operating_points": {name: msgspec.to_builtins(point) for name, point in points.items() if point},
+        "operating_points": {name: msgspec.to_builtins(point) for name, point in points.items()},
+        "cost_stand_in": None if learned.stand_in is None else "mean quality on training prompts",
         "snapshot_bytes": len(learned.snapshot.to_bytes()),
         "seconds": round(time.perf_counter() - started, 1),
     }
@@ -91,21 +92,16 @@ def _one_label(frame: Frame, seed: int) -> Frame:
     return frame.take(np.sort(order[first]))
 
 
-def _points(learned: Learned) -> dict[str, OperatingPoint | None]:
+def _points(learned: Learned) -> dict[str, OperatingPoint]:
     """Choose where each policy stands, on training prompts alone."""
-    pairs = {"intelligent": learned.training, "category_table": learned.table}
-    return {name: _no_worse(training) if training is not None else None for name, training in pairs.items()}
-
-
-def _no_worse(training: Training) -> OperatingPoint | None:
-    known = training.completed()
-    if not (np.isfinite(known.outcome_quality).any(axis=0) & np.isfinite(known.outcome_cost_usd).any(axis=0)).any():
-        return None
-    return operating_point.no_worse(training)
+    return {
+        "intelligent": operating_point.no_worse(learned.training),
+        "category_table": operating_point.no_worse(learned.table),
+    }
 
 
 def _decisions(
-    data: Matrix, learned: Learned, points: dict[str, OperatingPoint | None], views: dict[str, Candidates]
+    data: Matrix, learned: Learned, points: dict[str, OperatingPoint], views: dict[str, Candidates]
 ) -> pl.DataFrame:
     """Every policy at every operating point, as one row for each endpoint it may choose."""
     parts: list[pl.DataFrame] = []
@@ -122,34 +118,24 @@ def _decisions(
             )
         )
 
-    best = int(np.nanargmax(learned.singles))
-    for name, view in views.items():
-        quality, cost, otherwise = view.quality, view.cost_usd, best
-        point = points[name]
-        if point is None:  # no prices: only quality can be looked at
-            add(name, "quality_first", baselines.greedy(quality, np.zeros(quality.shape), 0.0, otherwise=best))
-            add(name, "no_worse", baselines.single(n, len(names), best))
-            continue
-        otherwise = point.best_single
-        training = learned.training if name == "intelligent" else learned.table
-        assert training is not None  # noqa: S101  a point is chosen from it
-        blind = ~np.isfinite(training.completed().outcome_cost_usd).any(axis=0)
-        quality = np.where(blind, np.nan, quality)
-        grid = operating_point.price_grid(np.where(blind, np.nan, training.quality), training.cost_usd, CURVE - 1)
-        for index, price in enumerate(grid):
-            add(name, f"price_{index:02d}", baselines.greedy(quality, cost, float(price), otherwise=otherwise))
+    for name, training in (("intelligent", learned.training), ("category_table", learned.table)):
+        view, point = views[name], points[name]
+        cost = view.cost_usd if learned.stand_in is None else np.tile(learned.stand_in, (n, 1))
+        # An endpoint whose cost nobody ever saw cannot be weighed, so it is not chosen.
+        blind = ~np.isfinite(training.outcome_cost_usd).any(axis=0)
+        quality = np.where(blind, np.nan, view.quality)
+        learned_quality = np.where(blind, np.nan, training.quality)
+        for index, price in enumerate(operating_point.price_grid(learned_quality, training.cost_usd, CURVE - 1)):
+            chances = baselines.greedy(quality, cost, float(price), otherwise=point.best_single)
+            add(name, f"price_{index:02d}", chances)
         if point.usd_price is None:
-            add(name, "no_worse", baselines.single(n, len(names), otherwise))
+            add(name, "no_worse", baselines.single(n, len(names), point.best_single))
         else:
-            add(name, "no_worse", baselines.greedy(quality, cost, point.usd_price, otherwise=otherwise))
-    chosen = points["intelligent"]
-    add("best_single", "all", baselines.single(n, len(names), chosen.best_single if chosen else best))
-    if learned.training is not None and chosen is not None:
-        known = learned.training.completed()
-        cheap = baselines.cheapest(known.outcome_cost_usd)
-        add("all_cheap", "all", baselines.single(n, len(names), cheap))
-    order = ["policy", "operating_point", *KEY, "model", "propensity"]
-    return pl.concat(parts).select(order)
+            add(name, "no_worse", baselines.greedy(quality, cost, point.usd_price, otherwise=point.best_single))
+    best, cheap = points["intelligent"].best_single, baselines.cheapest(learned.training.outcome_cost_usd)
+    add("best_single", "all", baselines.single(n, len(names), best))
+    add("all_cheap", "all", baselines.single(n, len(names), cheap))
+    return pl.concat(parts).select("policy", "operating_point", *KEY, "model", "propensity")
 
 
 def _predictions(data: Matrix, mean: Candidates, median: Candidates) -> pl.DataFrame:

@@ -10,14 +10,14 @@ import numpy as np
 from msgspec import Struct
 
 from fairlead.errors import ModelError
-from fairlead.evaluation import estimators
+from fairlead.evaluation import baselines, estimators
 from fairlead.evaluation.operating_point import Training
 from fairlead.publish import assemble, audit_rows
 from fairlead.publish import audit as check
 from fairlead.scoring.manifest import Endpoint
 from fairlead.scoring.snapshot import Snapshot
 from fairlead.training import calibrate, spec, tables
-from fairlead.training.fit import FittedHead, fit_head
+from fairlead.training.fit import FOLDS, FittedHead, fit_head
 from fairlead.training.frame import Frame, folds_of
 from fairlead.training.predictor import collect
 from fairlead.training.spec import HeadPlan, Spec
@@ -31,12 +31,14 @@ _EXPLAINED: Final = 0.02  # dollars left over by tokens x price, as a share, up 
 class Learned(Struct, frozen=True, kw_only=True):
     """A snapshot, and what its operating point is chosen from: out-of-fold predictions beside outcomes.
 
-    `training` belongs to the learned predictors, `table` to the category table on the same prompts.
+    `training` belongs to the learned predictors, `table` to the category table on the same prompts. Where the matrix
+    has no costs at all, an endpoint's mean quality stands in for its price (`stand_in`, (K,)): the better, the dearer.
     """
 
     snapshot: Snapshot
-    training: Training | None  # None where no endpoint has a known cost
-    table: Training | None
+    training: Training
+    table: Training
+    stand_in: Array | None
     singles: Array  # mean quality (K,) on the training prompts
     reports: dict[str, dict[str, Any]]
 
@@ -64,11 +66,14 @@ def learn(frame: Frame, models: Path, labels: str) -> Learned:
         lineage={"labels": labels},
     )
     check(snapshot, predictors, audit_rows(snapshot))
+    singles = _means(frame, frame.targets["quality"])
+    stand_in = None if np.isfinite(frame.targets["cost_usd"]).any() else singles
     return Learned(
         snapshot=snapshot,
-        training=_training(frame, fitted, rates, full),
-        table=_table_training(frame, fitted, rates, full),
-        singles=_means(frame, frame.targets["quality"]),
+        training=_training(frame, fitted, rates, stand_in, full),
+        table=_table_training(frame, stand_in, full),
+        stand_in=stand_in,
+        singles=singles,
         reports={name: {"serve": head.serve, "trees": head.trees, **head.metrics} for name, head in fitted.items()},
     )
 
@@ -118,55 +123,56 @@ def _endpoints(frame: Frame, rates: Array | None) -> list[Endpoint]:
     return found
 
 
-def _training(frame: Frame, fitted: dict[str, FittedHead], rates: Array | None, full: bool) -> Training | None:
+def _training(
+    frame: Frame, fitted: dict[str, FittedHead], rates: Array | None, stand_in: Array | None, full: bool
+) -> Training:
     predicted = {name: _out_of_fold(frame, head, full) for name, head in fitted.items()}
+    quality = predicted["quality"]
     if "cost_usd" in predicted:
         cost = predicted["cost_usd"] * _scale(fitted["cost_usd"])
     elif rates is not None and "output_tokens" in predicted:
         tokens_out = predicted["output_tokens"] * _scale(fitted["output_tokens"])
         cost = predicted["input_tokens"] * rates[:, 0] + tokens_out * rates[:, 1]
     else:
-        return None
-    return _against_outcomes(frame, predicted["quality"], cost, full)
+        cost = np.full(quality.shape, np.nan)
+    return _against_outcomes(frame, quality, cost, stand_in, full)
 
 
-def _table_training(frame: Frame, fitted: dict[str, FittedHead], rates: Array | None, full: bool) -> Training | None:
+def _table_training(frame: Frame, stand_in: Array | None, full: bool) -> Training:
     """The same for the category table: cross-fitted means of quality and of dollars."""
-    if not np.isfinite(frame.targets["cost_usd"]).any():
-        return None
     shape = (frame.routes + 1, len(frame.endpoints))
-    fold = folds_of(frame.group, 4)
+    fold, route = folds_of(frame.group, FOLDS), frame.route
     _, first = _prompts(frame)
-    route = frame.route
+    code = np.where(np.isfinite(route[first]), route[first], shape[0] - 1).astype(np.int64)
     predicted = []
     for name in ("quality", "cost_usd"):
-        out = np.full((len(first), shape[1]), np.nan)
-        for part in range(4):
-            table = tables.fit(
-                frame.targets[name][fold != part], route[fold != part], frame.endpoint[fold != part], shape
-            )
-            mine = fold[first] == part
-            code = np.where(np.isfinite(route[first]), route[first], shape[0] - 1).astype(np.int64)
+        out, target = np.full((len(first), shape[1]), np.nan), frame.targets[name]
+        for part in range(FOLDS):
+            rest, mine = fold != part, fold[first] == part
+            table = tables.fit(target[rest], route[rest], frame.endpoint[rest], shape)
+            # The table of dollars says 0 for an endpoint without any; that is unknown, not free.
+            table[:, ~np.isfinite(_means(frame, target))] = np.nan
             out[mine] = table[code[mine]]
         predicted.append(out)
-    return _against_outcomes(frame, predicted[0], predicted[1], full)
+    return _against_outcomes(frame, predicted[0], predicted[1], stand_in, full)
 
 
-def _against_outcomes(frame: Frame, quality: Array, cost: Array, full: bool) -> Training:
+def _against_outcomes(frame: Frame, quality: Array, cost: Array, stand_in: Array | None, full: bool) -> Training:
     """Put predictions (prompts, K) beside what came of them; from one label a prompt, doubly robust."""
     prompt, _ = _prompts(frame)
-    shape = quality.shape
     outcomes = {}
     for name, predicted in (("quality", quality), ("cost_usd", cost)):
-        seen = np.full(shape, np.nan)
-        seen[prompt, frame.endpoint] = frame.targets[name]
-        if not full:
-            chance = np.full(shape[0], 1 / shape[1])
-            reward = frame.targets[name]
-            base = np.nan_to_num(predicted, nan=0.0)
-            known = np.isfinite(reward)
-            seen[known] = estimators.pseudo_outcomes(reward[known], frame.endpoint[known], chance[known], base[known])
+        seen, reward = np.full(quality.shape, np.nan), frame.targets[name]
+        seen[prompt, frame.endpoint] = reward
+        known = np.isfinite(reward)
+        if not full and known.any():
+            rows, chance = prompt[known], np.full(int(known.sum()), 1 / quality.shape[1])
+            base = np.nan_to_num(predicted[rows], nan=0.0)
+            seen[rows] = estimators.pseudo_outcomes(reward[known], frame.endpoint[known], chance, base)
+            seen[rows] = np.where(np.isfinite(predicted[rows]), seen[rows], np.nan)
         outcomes[name] = seen
+    if stand_in is not None:
+        cost = outcomes["cost_usd"] = np.tile(stand_in, (len(quality), 1))
     return Training(
         quality=quality, cost_usd=cost, outcome_quality=outcomes["quality"], outcome_cost_usd=outcomes["cost_usd"]
     )
@@ -179,11 +185,12 @@ def _prompts(frame: Frame) -> tuple[Array, Array]:
 
 
 def _out_of_fold(frame: Frame, head: FittedHead, full: bool) -> Array:
-    """Give a head's out-of-fold predictions as (prompts, K); NaN where a cell was never seen."""
+    """Give a head's out-of-fold predictions as (prompts, K); a cell that was never seen gets its endpoint's mean."""
     prompt, first = _prompts(frame)
     out = np.full((len(first), len(frame.endpoints)), np.nan)
     if full:
         out[prompt[head.rows], frame.endpoint[head.rows]] = head.oof_own
+        out = np.where(np.isfinite(out), out, baselines.known_means(out))
     else:
         out[prompt[head.rows]] = head.oof
     return out

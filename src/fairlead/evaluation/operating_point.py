@@ -213,7 +213,9 @@ def price_grid(quality: Vector, cost: Vector, count: int = 61) -> Vector:
     if low == high:
         return np.array([0.0, low])
     fine = np.concatenate([[0.0], np.geomspace(low, high, _GRID_FINE)])
-    spent = [np.where(known, cost, 0.0)[np.arange(len(cost)), _utility(quality, cost, p).argmax(axis=1)].mean() for p in fine]
+    spent = [
+        np.where(known, cost, 0.0)[np.arange(len(cost)), _utility(quality, cost, p).argmax(axis=1)].mean() for p in fine
+    ]
     fall = -np.minimum.accumulate(np.array(spent))
     steps = np.searchsorted(fall, np.linspace(fall[0], fall[-1], count + 1))
     return np.unique(np.concatenate([[0.0], fine[steps[1:]]]))

@@ -27,6 +27,7 @@ _PRIVATE: Final = re.compile(
 )
 _KEEP: Final = re.compile(r"user_api_key(_team|_org|_project)?_alias|.*_tokens(_details)?|.*prompt_(caching|cache).*")
 _DEPTH: Final = 6
+_PLAIN: Final = frozenset({bool, float})
 _private: Final[dict[str, bool]] = {}
 
 
@@ -60,19 +61,19 @@ def _object(record: dict[str, Any], mapped: Collection[str], depth: int) -> dict
     for name, value in record.items():
         if value is None or name in mapped or is_private(name):
             continue
-        safe = _safe(value, depth)
+        safe = value if type(value) in _PLAIN else _safe(value, depth)
         if safe is not None:
             kept[name] = safe
     return kept
 
 
 def _safe(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return value if value and _TOKEN.fullmatch(value) else None
     if isinstance(value, (bool, float)):
         return value
     if isinstance(value, int):
         return value if -(2**63) <= value < 2**64 else str(value)
-    if isinstance(value, str):
-        return value if _TOKEN.fullmatch(value) else None
     if depth and isinstance(value, dict):
         return _object(value, (), depth - 1) or None
     if depth and isinstance(value, list):

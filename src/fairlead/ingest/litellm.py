@@ -13,6 +13,7 @@ Each record is one attempt. What it says of the request around it is limited, an
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -58,6 +59,8 @@ _DETAILS: Final = (  # where it stands in usage_object, and what it is called in
     ("prompt_tokens_details", "web_search_requests", "web_search_requests"),
 )
 _FREE: Final = Decimal(0)
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-?)(?:[0-9a-fA-F]{4}\1){3}[0-9a-fA-F]{12}")
+_TAG: Final = re.compile("[:=]")
 
 
 def attempt(found: dict[str, Any], context: Context) -> Attempt:
@@ -139,7 +142,7 @@ def usage(record: dict[str, Any], told: dict[str, Any], ok: bool) -> dict[str, A
         prompt += (read or 0) + (created or 0)
     details = {
         name: count
-        for part, key, name in _DETAILS
+        for part, key, name in (_DETAILS if inputs or outputs else ())
         if (count := values.integer((inputs if part.startswith("prompt") else outputs).get(key), key))
     }
     return {
@@ -182,8 +185,8 @@ def tags(given: Any) -> dict[str, str]:
     found = {}
     for tag in given if isinstance(given, list) else ():
         if isinstance(tag, str) and tag:
-            at = min((place for mark in ":=" if (place := tag.find(mark)) >= 0), default=len(tag))
-            found[tag[:at].strip()] = tag[at + 1 :].strip()
+            name, *value = _TAG.split(tag, maxsplit=1)
+            found[name.strip()] = value[0].strip() if value else ""
     return found
 
 
@@ -219,8 +222,7 @@ def as_dict(value: Any) -> dict[str, Any]:
 
 
 def _is_uuid(trace: str) -> bool:
-    digits = trace.replace("-", "") if len(trace) == 36 else trace
-    return len(digits) == 32 and all(digit in "0123456789abcdefABCDEF" for digit in digits)
+    return _UUID.fullmatch(trace) is not None
 
 
 def _host(address: Any) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -48,6 +50,13 @@ def load(
     ReadError for a file that cannot be read at all; the files before it stay loaded.
     """
     found = files.find(paths)
+    with _fewer_collections():
+        return _load_files(project, found, reader, mapping, progress)
+
+
+def _load_files(
+    project: Project, found: list[Path], reader: str, mapping: Path | None, progress: Progress | None
+) -> LoadResult:
     readers = _readers(reader, mapping)
     context = _context(project)
     lake = store.open_lake(project.lake)
@@ -151,6 +160,17 @@ def _readers(name: str, mapping: Path | None) -> list[Reader]:
     if name not in known:
         raise UsageError(f"no reader {name!r}; there are {', '.join((AUTO, *sorted(known)))}")
     return [known[name]]
+
+
+@contextmanager
+def _fewer_collections() -> Iterator[None]:
+    """Look for garbage less often: records hold no cycles, and looking takes a third of a load's time."""
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _is_mapping(path: Path) -> bool:

@@ -21,7 +21,9 @@ _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 
 def text(value: Any) -> str | None:
     """Give a name or an id; an empty one is none."""
-    if value is None or value == "":
+    if type(value) is str:
+        return value or None
+    if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise BadRecordError(WRONG_TYPE, f"expected text, got {type(value).__name__}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -137,6 +138,8 @@ class Lake:
             path.parent.mkdir(exist_ok=True)
             temporary = path.with_name(f"{uuid4().hex}{segments.TEMPORARY}")
             pq.write_table(schema(table).empty_table(), temporary)
+            with temporary.open("rb+") as written:
+                os.fsync(written.fileno())
             temporary.replace(path)
         return path
 

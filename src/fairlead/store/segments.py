@@ -13,9 +13,10 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fairlead.errors import StoreError
 from fairlead.store.manifest import Segment
 
-__all__ = ["TEMPORARY", "digest", "folder", "write"]
+__all__ = ["TEMPORARY", "digest", "folder", "sync", "write"]
 
 TEMPORARY: Final = ".tmp"
 _ORDER: Final = {
@@ -32,11 +33,29 @@ _ORDER: Final = {
 def write(lake: Path, table: str, day: date, source: str, rows: pa.Table, updates: int = 0) -> Segment:
     """Write one segment durably under a name made of its content; it counts only once the manifest lists it."""
     target = folder(table, day, source)
-    _make(lake, target)
+    try:
+        _make(lake, target)
+        path, sha256, size = _write(lake, target, rows.sort_by(_ORDER[table]))
+    except OSError as fault:
+        raise StoreError(
+            f"{lake}: a segment cannot be written ({fault}); see to the space and the rights there, then load again"
+        ) from fault
+    return Segment(
+        path=path.as_posix(),
+        table=table,
+        event_date=day,
+        sha256=sha256,
+        rows=rows.num_rows,
+        bytes=size,
+        updates=updates,
+    )
+
+
+def _write(lake: Path, target: Path, rows: pa.Table) -> tuple[Path, str, int]:
     temporary = lake / target / f"{uuid.uuid4().hex}{TEMPORARY}"
     try:
         pq.write_table(
-            rows.sort_by(_ORDER[table]),
+            rows,
             temporary,
             compression="zstd",
             compression_level=3,
@@ -52,16 +71,8 @@ def write(lake: Path, table: str, day: date, source: str, rows: pa.Table, update
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync(lake / target)
-    return Segment(
-        path=path.as_posix(),
-        table=table,
-        event_date=day,
-        sha256=sha256,
-        rows=rows.num_rows,
-        bytes=size,
-        updates=updates,
-    )
+    sync(lake / target)
+    return path, sha256, size
 
 
 def folder(table: str, day: date, source: str) -> Path:
@@ -88,10 +99,11 @@ def _make(lake: Path, target: Path) -> None:
         whole = lake / part
         if not whole.is_dir():
             whole.mkdir(exist_ok=True)
-            _sync(whole.parent)
+            sync(whole.parent)
 
 
-def _sync(directory: Path) -> None:
+def sync(directory: Path) -> None:
+    """Make what was made or renamed in a folder durable."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
