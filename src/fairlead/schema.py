@@ -46,7 +46,7 @@ class Candidate(Struct, kw_only=True):
     predicted_quality: float | None = None
 
 
-class Attempt(Struct, kw_only=True):
+class Attempt(Struct, kw_only=True, gc=False):
     """One try of a request at one provider. A request that fails over has several."""
 
     # which record this is
@@ -137,7 +137,7 @@ class Attempt(Struct, kw_only=True):
     attributes: Document | None = None  # JSON of every source field that has no column here
 
 
-class RequestFeatures(Struct, kw_only=True):
+class RequestFeatures(Struct, kw_only=True, gc=False):
     """What was known of a request before the call, taken at the door so that the prompt need not be kept."""
 
     event_id: Id  # of the attempt it was taken from
@@ -154,7 +154,7 @@ class RequestFeatures(Struct, kw_only=True):
     text: list[float]  # one float32 for each name in scoring.request.TEXT_FEATURES
 
 
-class Feedback(Struct, kw_only=True):
+class Feedback(Struct, kw_only=True, gc=False):
     """Anything said later about the quality of a request: a thumb, a score, a judge, a test result."""
 
     feedback_id: Id

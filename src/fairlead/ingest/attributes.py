@@ -1,7 +1,7 @@
 """The fields that have no column, kept as JSON, without anything that may be what a person wrote or who wrote it.
 
 An unknown field of a later gateway may hold prompt text, so text is kept only where it cannot be prose: one ASCII
-token without blanks, under a name that does not speak of content or of people. Numbers and booleans are always kept.
+token without blanks. Nothing is kept under a name that speaks of content or of people, not even a number.
 
 >>> pack({"num": 1, "tier": "gold", "note": "two words", "messages": "hi"}, ())
 '{"num":1,"tier":"gold"}'

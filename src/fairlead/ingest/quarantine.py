@@ -21,7 +21,6 @@ LINE_TOO_LONG: Final = "line_too_long"
 TOO_DEEP: Final = "too_deep"
 NAN_OR_INFINITY: Final = "nan_or_infinity"
 WRONG_COLUMNS: Final = "wrong_columns"
-DUPLICATE_KEYS: Final = "duplicate_keys"
 BAD_COMPRESSION: Final = "bad_compression"
 UNKNOWN_FORMAT: Final = "unknown_format"
 MISSING_FIELD: Final = "missing_field"
@@ -39,7 +38,6 @@ REASONS: Final = (
     TOO_DEEP,
     NAN_OR_INFINITY,
     WRONG_COLUMNS,
-    DUPLICATE_KEYS,
     BAD_COMPRESSION,
     UNKNOWN_FORMAT,
     MISSING_FIELD,

@@ -207,7 +207,9 @@ def _whiskers(
     base = _chart(rows).encode(y=alt.Y("name:N", sort=list(order), title=None, axis=axis))
     paint = alt.condition("datum.is_candidate", alt.value(ACCENT), alt.value("#7d8894"))
     zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(color=INK, strokeWidth=1).encode(x="zero:Q")
-    rule = base.mark_rule(strokeWidth=2).encode(x=alt.X(f"{low}:Q", title=title), x2=f"{high}:Q", color=paint)
+    rule = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X(f"{low}:Q", title=title, axis=alt.Axis(tickCount=6)), x2=f"{high}:Q", color=paint
+    )
     dot = base.mark_point(filled=True, size=90, opacity=1).encode(x=f"{value}:Q", color=paint)
     return (zero + rule + dot).properties(width=width, height=alt.Step(28))
 

@@ -185,11 +185,13 @@ def bracket(low: float | None, high: float | None, scale: float = 100, places: i
     """Write an interval the short way, its unit being said beside it; empty when it is not known.
 
     >>> bracket(0.312, 0.441), bracket(-0.001, 0.02), bracket(None, 1)
-    ('[31, 44]', '[−0, 2]', '')
+    ('[31, 44]', '[0, 2]', '')
     """
-    if _known(low) is None or _known(high) is None:
+    ends = [end for end in (_known(low), _known(high)) if end is not None]
+    if len(ends) < 2:
         return ""
-    return "[" + ", ".join(f"{end * scale:.{places}f}".replace("-", "−") for end in (low or 0.0, high or 0.0)) + "]"
+    # Adding 0.0 turns a rounded -0.0 into 0.0.
+    return "[" + ", ".join(plain(round(end * scale, places) + 0.0, places) for end in ends) + "]"
 
 
 def day(value: date) -> str:

@@ -11,12 +11,12 @@ from typing import Any, Final, Literal
 
 from fairlead.evaluation.judgement import Judgement, PolicyJudgement, Reading
 from fairlead.reports import formats
-from fairlead.reports.judgement import candidate, status_quo_cost_usd, tells
+from fairlead.reports.judgement import MARGIN, candidate, keeps_quality, status_quo_cost_usd, tells
 from fairlead.reports.queries import Ask
 
-__all__ = ["Verdict", "policy_label", "quality_words", "savings_words", "spent", "trend", "verdict"]
+__all__ = ["Rival", "Verdict", "policy_label", "quality_words", "rival", "savings_words", "spent", "trend", "verdict"]
 
-_MARGIN: Final = 0.02  # a possible loss of quality larger than this is said, even where none was measured
+_LEVEL: Final = 0.005  # savings closer than this are called the same
 _BRACKETS: Final = "Brackets hold 95 % intervals."
 _LABELS: Final = {
     "status_quo": "what you ran",
@@ -36,6 +36,23 @@ class Verdict:
     sentence: str
     tone: Tone
     details: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """The simple rule to beat: its name, what it saves, and whether that is as much as the trained policy saves."""
+
+    label: str
+    saves: str
+    saves_as_much: bool
+
+    @property
+    def sentence(self) -> str:
+        """Say it."""
+        tail = " The trained policy saves no more than that." if self.saves_as_much else ""
+        return (
+            f"Of the simple rules without a measurable loss of quality, “{self.label}” saves most: {self.saves}.{tail}"
+        )
 
 
 def spent(totals: dict[str, Any], ask: Ask) -> str:
@@ -74,7 +91,22 @@ def verdict(judgement: Judgement | None) -> Verdict:
     sentence = f"A routing policy trained on these logs {words}{quality_words(change, tone)}."
     if tone == "good" and change is not None and change.high is not None and change.high < 0:
         tone = "even"
-    return Verdict(sentence, tone, [_amount(judgement, saved)])
+    other = rival(judgement)
+    matched = [other.sentence] if other and other.saves_as_much and tone == "good" else []
+    return Verdict(sentence, tone, [_amount(judgement, saved), *matched])
+
+
+def rival(judgement: Judgement) -> Rival | None:
+    """Find the simple rule that saves most without a measurable loss of quality; None when there is none."""
+    rules = (policy for policy in judgement.policies if policy.kind == "baseline" and tells(policy))
+    saving = [(_value(rule.savings_share), rule) for rule in rules if keeps_quality(rule.quality_change)]
+    most, rule = max(saving, key=lambda pair: pair[0], default=(0.0, None))
+    chosen = candidate(judgement)
+    if rule is None or most <= 0 or chosen is None:
+        return None
+    saved = rule.savings_share or Reading(None)
+    size = f"{formats.share(saved.value)} {formats.bracket(saved.low, saved.high)}"
+    return Rival(policy_label(rule.name), size, most >= _value(chosen.savings_share) - _LEVEL)
 
 
 def policy_label(name: str, kind: str = "baseline") -> str:
@@ -119,9 +151,13 @@ def quality_words(change: Reading | None, tone: Tone = "good") -> str:
         return f", {joint} lost {size} of quality {formats.bracket(-change.high, -change.low, 100, 1)}"
     if change.low > 0:
         return f", and gained {size} of quality {formats.bracket(change.low, change.high, 100, 1)}"
-    if change.low < -_MARGIN:
+    if change.low < -MARGIN:
         return f", but a loss of up to {-change.low * 100:.1f} points of 100 in quality cannot be ruled out"
     return ", at no measurable gain of quality" if tone == "bad" else ", at no measurable loss of quality"
+
+
+def _value(saved: Reading | None) -> float:
+    return -1.0 if saved is None or saved.value is None else saved.value
 
 
 def _cannot_tell(policy: PolicyJudgement) -> str:

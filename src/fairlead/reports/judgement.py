@@ -7,9 +7,10 @@ from typing import Final
 
 from fairlead.evaluation.judgement import Judgement, PolicyJudgement, Reading, from_json
 
-__all__ = ["NOTHING", "candidate", "read", "reading", "status_quo_cost_usd", "tells"]
+__all__ = ["MARGIN", "NOTHING", "candidate", "keeps_quality", "read", "reading", "status_quo_cost_usd", "tells"]
 
 NOTHING: Final = Reading(None)
+MARGIN: Final = 0.02  # how large a loss of quality may hide in an interval that is called no loss
 # The doubly robust estimate is the one that decides; the others stand in where it could not be made.
 _PREFERRED: Final = ("dr", "snips", "ips", "dm")
 
@@ -42,6 +43,13 @@ def status_quo_cost_usd(judgement: Judgement) -> float | None:
         if cost is not None:
             return cost * judgement.requests
     return None
+
+
+def keeps_quality(change: Reading | None) -> bool:
+    """Tell whether a change of quality is no measurable loss: its interval reaches zero, and little below it."""
+    if change is None or change.low is None or change.high is None:
+        return False
+    return change.low >= -MARGIN and change.high >= 0
 
 
 def tells(policy: PolicyJudgement) -> bool:

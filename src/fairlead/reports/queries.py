@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
@@ -25,14 +25,17 @@ class Ask:
     start: datetime
     until: datetime
     now: datetime
+    answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # several sections ask the same
 
     def __call__(self, name: str, **more: Any) -> list[dict[str, Any]]:
         """Give the answer to sql/`name`.sql as rows."""
         sql = question(name)
         known = {"from": self.start, "until": self.until, "now": self.now, "top": TOP} | more
         wanted = {key: known[key] for key in _PARAMETER.findall(sql)}
-        rows: list[dict[str, Any]] = store.query(self.connection, sql, wanted or None).to_dicts()
-        return rows
+        asked = f"{name} {wanted}"
+        if asked not in self.answers:
+            self.answers[asked] = store.query(self.connection, sql, wanted or None).to_dicts()
+        return self.answers[asked]
 
     def one(self, name: str, **more: Any) -> dict[str, Any]:
         """Give the single row that answers sql/`name`.sql."""

@@ -53,6 +53,7 @@ class Decision(Struct, frozen=True, kw_only=True):
         """Give what a gateway should write into its own log (LiteLLM: `metadata.spend_logs_metadata`)."""
         return {
             "decision_id": self.id,
+            "request_id": self.request_id,
             "propensity": self.propensity,
             "policy_id": self.policy,
             "policy_version": str(self.snapshot_version),

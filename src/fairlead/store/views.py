@@ -16,6 +16,7 @@ _EXTRA: Final = {
 }
 
 # What the last attempt says for the whole request. One struct, so that its nulls are kept and not looked past.
+# After a fallback `propensity` is still that of the decision, which was for `first_endpoint`.
 _FINAL: Final = (  # noqa: SIM905  one a line would fill the screen
     "event_id response_id endpoint provider_name response_model deployment_id region service_tier status"
     " http_status_code error_type error_class error_origin finish_reason gateway_cache_status"
@@ -88,9 +89,10 @@ SELECT
     CAST(CAST(usd_per_million AS DECIMAL(18, 9)) * 0.000001 AS DECIMAL(24, 15)) AS price_usd_per_unit,
     coalesce(CAST(min_input_tokens AS BIGINT), 0) AS min_input_tokens,
     coalesce(CAST(valid_from AS TIMESTAMPTZ), TIMESTAMPTZ '1970-01-01') AS valid_from,
-    lead(CAST(valid_from AS TIMESTAMPTZ)) OVER (
-        PARTITION BY provider_name, model, region, service_tier, meter, min_input_tokens
-        ORDER BY CAST(valid_from AS TIMESTAMPTZ) NULLS FIRST
+    -- A newer sheet of prices ends the whole of the older one, with its steps and meters.
+    min(coalesce(CAST(valid_from AS TIMESTAMPTZ), TIMESTAMPTZ '1970-01-01')) OVER (
+        PARTITION BY provider_name, lower(model), region, service_tier
+        ORDER BY CAST(valid_from AS TIMESTAMPTZ) NULLS FIRST GROUPS BETWEEN 1 FOLLOWING AND 1 FOLLOWING
     ) AS valid_to,
     catalog, catalog_version, CAST(retrieved_at AS TIMESTAMPTZ) AS retrieved_at
 FROM long

@@ -47,28 +47,11 @@ def section(judgement: Judgement | None, palette: Palette) -> Section:
 
 def _lead(judgement: Judgement) -> str:
     chosen = candidate(judgement)
-    if chosen is None or not tells(chosen) or chosen.savings_share is None:
+    if chosen is None or not tells(chosen):
         return headline.verdict(judgement).sentence
-    harmless = {
-        policy.name: policy.savings_share
-        for policy in judgement.policies
-        if policy.kind == "baseline" and _keeps_quality(policy)
-    }
-    values = {name: saved.value for name, saved in harmless.items() if saved is not None and saved.value is not None}
-    best = max(values, key=lambda name: values[name], default=None)
-    if best is None or values[best] <= 0:
-        return "No simple rule in this comparison saves money without a measurable loss of quality."
-    saved = harmless[best] or NOTHING
-    size = f"{formats.share(saved.value)} {formats.bracket(saved.low, saved.high)}"
-    level = values[best] >= (chosen.savings_share.value or 0)
-    tail = " The trained policy does no better than that." if level else ""
-    label = headline.policy_label(best)
-    return f"Of the simple rules without a measurable loss of quality, “{label}” saves most: {size}.{tail}"
-
-
-def _keeps_quality(policy: PolicyJudgement) -> bool:
-    change = policy.quality_change
-    return change is not None and change.high is not None and change.high >= 0 and tells(policy)
+    other = headline.rival(judgement)
+    nothing = "No simple rule in this comparison saves money without a measurable loss of quality."
+    return other.sentence if other else nothing
 
 
 def _row(policy: PolicyJudgement) -> dict[str, str | float | None]:
