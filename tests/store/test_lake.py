@@ -315,7 +315,7 @@ def test_faults_of_the_caller_are_store_errors(lake: Lake) -> None:
         loading.record([])
 
 
-def test_prices_are_one_row_a_meter_with_the_time_they_held(lake: Lake, tmp_path: Path) -> None:
+def test_prices_are_one_row_a_meter_and_end_with_their_sheet(lake: Lake, tmp_path: Path) -> None:
     catalogue = tmp_path / "it's.csv"
     head = (
         "provider_name,model,region,service_tier,min_input_tokens,valid_from,input,output,cache_read,cache_creation,"
@@ -337,5 +337,5 @@ def test_prices_are_one_row_a_meter_with_the_time_they_held(lake: Lake, tmp_path
     assert sorted(rows, key=str) == [
         ("input", "0.000002000000000", "2025-06-01", None),
         ("input", "0.000002500000000", "2025-01-01", "2025-06-01"),
-        ("output", "0.000010000000000", "2025-01-01", None),
+        ("output", "0.000010000000000", "2025-01-01", "2025-06-01"),
     ]
