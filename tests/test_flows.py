@@ -178,7 +178,13 @@ def _prefect(*command: str, cwd: Path, env: dict[str, str]) -> str:
 
 def _python(*command: str, cwd: Path, env: dict[str, str]) -> str:
     done = subprocess.run(
-        [sys.executable, *command], cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90
+        [sys.executable, *command],
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=90,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

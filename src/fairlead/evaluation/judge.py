@@ -43,6 +43,16 @@ class _Case(Struct, frozen=True, kw_only=True):
     truth: simulate.Truth | None
 
 
+class _Valued(Struct, frozen=True, kw_only=True):
+    """A policy's estimates by metric and estimator, and whether the log supports them."""
+
+    statistics: dict[str, dict[str, Statistic]]
+    verdict: overlap.Verdict
+
+    def dr(self, metric: str) -> Statistic | None:
+        return self.statistics[metric].get("dr")
+
+
 def judge(project: Project, *, truth: Path | None = None, since: datetime.datetime | None = None) -> Judgement:
     """Value the published policy and the baselines on requests that its predictors have not seen.
 
@@ -59,7 +69,10 @@ def judge(project: Project, *, truth: Path | None = None, since: datetime.dateti
         predicted=Predictor(snapshot).candidates(log.batch),
         truth=simulate.truth_arrays(truth, log.request_ids, snapshot.endpoints) if truth else None,
     )
-    status_quo = _observed(case)
+    usable = _observed(case)
+    policies = _policies(case, snapshot)
+    valued = {name: _valued(case, chances, usable) for name, _, chances in policies}
+    candidate = valued[snapshot.manifest.policy]
     found = Judgement(
         judged_at=datetime.datetime.now(datetime.UTC),
         window=Window(start=log.start, end=log.end),
@@ -67,8 +80,11 @@ def judge(project: Project, *, truth: Path | None = None, since: datetime.dateti
         propensities_share=float(np.isfinite(log.propensity).mean()),
         candidate=snapshot.manifest.policy,
         policies=[
-            _status_quo(case, status_quo),
-            *(_value(case, name, kind, chances, status_quo) for name, kind, chances in _policies(case, snapshot)),
+            _status_quo(case, usable, candidate),
+            *(
+                _judged(case, name, kind, chances, usable, valued[name], candidate if kind == "baseline" else None)
+                for name, kind, chances in policies
+            ),
         ],
     )
     _keep(project, found)
@@ -108,7 +124,7 @@ def _observed(case: _Case) -> dict[str, Array]:
     return {name: known & np.isfinite(case.log.outcomes[name]) for name in METRICS}
 
 
-def _status_quo(case: _Case, usable: dict[str, Array]) -> PolicyJudgement:
+def _status_quo(case: _Case, usable: dict[str, Array], candidate: _Valued) -> PolicyJudgement:
     """The log itself: plain means of what happened, over every request with an outcome."""
     metrics = {}
     for name in METRICS:
@@ -116,6 +132,9 @@ def _status_quo(case: _Case, usable: dict[str, Array]) -> PolicyJudgement:
         value = judgement.reading(mean(name, seen).estimate()) if len(seen) > 1 else None
         metrics[name] = Metric(ips=value, snips=value, dr=value)
     shares = np.bincount(case.log.endpoint + 1, minlength=len(case.predicted.endpoints) + 1)[1:] / max(len(case.log), 1)
+    observed = {
+        name: mean("status_quo", case.log.outcomes[name][usable[name]]) for name in METRICS if usable[name].any()
+    }
     return PolicyJudgement(
         name="status_quo",
         kind="status_quo",
@@ -124,18 +143,37 @@ def _status_quo(case: _Case, usable: dict[str, Array]) -> PolicyJudgement:
         max_weight_share=1 / len(case.log),
         verdict="can tell",
         reasons=[],
+        candidate_savings_share=_against(candidate.dr("cost_usd"), observed.get("cost_usd"), candidate.verdict),
+        candidate_quality_change=_against(candidate.dr("quality"), observed.get("quality"), candidate.verdict, True),
         endpoint_shares=dict(zip(case.predicted.endpoints, shares.tolist(), strict=True)),
     )
 
 
-def _value(case: _Case, name: str, kind: Kind, chances: Array, usable: dict[str, Array]) -> PolicyJudgement:
+def _valued(case: _Case, chances: Array, usable: dict[str, Array]) -> _Valued:
+    """Estimate every metric of a policy's choices (n, K), and say how far the log supports it."""
     target = np.where(case.log.endpoint >= 0, chances[np.arange(len(chances)), case.log.endpoint], 0.0)
     known = np.isfinite(case.log.propensity)
     weight = target[known] / case.log.propensity[known]
-    verdict = overlap.verdict(weight, propensities_share=float(known.mean()))
-    statistics = {metric: _statistics(case, metric, chances, target, usable[metric]) for metric in METRICS}
+    return _Valued(
+        statistics={metric: _statistics(case, metric, chances, target, usable[metric]) for metric in METRICS},
+        verdict=overlap.verdict(weight, propensities_share=float(known.mean())),
+    )
+
+
+def _judged(
+    case: _Case,
+    name: str,
+    kind: Kind,
+    chances: Array,
+    usable: dict[str, Array],
+    valued: _Valued,
+    candidate: _Valued | None,
+) -> PolicyJudgement:
     true = simulate.true_value(case.truth, chances) if case.truth else None
     truths = {} if true is None else {"quality": true.quality, "cost_usd": true.cost_usd, "latency_s": true.duration_s}
+    verdict = valued.verdict
+    observed = {m: mean("status_quo", case.log.outcomes[m][usable[m]]) for m in METRICS if usable[m].any()}
+    both = verdict if candidate is None or not verdict.can_tell else candidate.verdict
     return PolicyJudgement(
         name=name,
         kind=kind,
@@ -148,14 +186,18 @@ def _value(case: _Case, name: str, kind: Kind, chances: Array, usable: dict[str,
                 },
                 truth=_finite(truths.get(metric)),
             )
-            for metric, found in statistics.items()
+            for metric, found in valued.statistics.items()
         },
         ess=verdict.ess,
         max_weight_share=verdict.max_weight_share,
         verdict=verdict.verdict,
         reasons=[*verdict.reasons, *verdict.remedies],
-        savings_share=_paired(case, "cost_usd", statistics, usable, verdict),
-        quality_change=_paired(case, "quality", statistics, usable, verdict),
+        savings_share=_against(valued.dr("cost_usd"), observed.get("cost_usd"), verdict),
+        quality_change=_against(valued.dr("quality"), observed.get("quality"), verdict, True),
+        candidate_savings_share=_against(candidate.dr("cost_usd"), valued.dr("cost_usd"), both) if candidate else None,
+        candidate_quality_change=(
+            _against(candidate.dr("quality"), valued.dr("quality"), both, True) if candidate else None
+        ),
         endpoint_shares=dict(zip(case.predicted.endpoints, chances.mean(axis=0).tolist(), strict=True)),
     )
 
@@ -178,15 +220,14 @@ def _statistics(case: _Case, metric: str, chances: Array, target: Array, rows: A
     return {name: estimator(log) for name, estimator in _ESTIMATORS.items()}
 
 
-def _paired(
-    case: _Case, metric: str, statistics: dict[str, dict[str, Statistic]], usable: dict[str, Array], verdict: Any
+def _against(
+    new: Statistic | None, old: Statistic | None, verdict: overlap.Verdict, quality: bool = False
 ) -> Reading | None:
-    """Compare with the status quo on the same requests, doubly robust."""
-    if "dr" not in statistics[metric]:
+    """Compare two policies on the same requests: the share of cost saved, or the change of quality."""
+    if new is None or old is None:
         return None
-    new, old = statistics[metric]["dr"], mean("status_quo", case.log.outcomes[metric][usable[metric]])
     try:
-        pair = comparison.quality_change(new, old) if metric == "quality" else comparison.savings_share(new, old)
+        pair = comparison.quality_change(new, old) if quality else comparison.savings_share(new, old)
     except EvidenceError:
         return None  # a spend that cannot be told from zero has no share to save
     return judgement.reading(pair.estimate(), verdict)

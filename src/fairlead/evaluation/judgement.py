@@ -49,6 +49,8 @@ class PolicyJudgement(Struct, frozen=True, kw_only=True):
     reasons: list[str]
     savings_share: Reading | None = None  # of the status quo's cost
     quality_change: Reading | None = None  # to the status quo, 0.01 = one point
+    candidate_savings_share: Reading | None = None  # of this policy's cost, were the candidate in its place
+    candidate_quality_change: Reading | None = None  # the candidate's quality less this policy's
     endpoint_shares: dict[str, float]
 
 

@@ -24,7 +24,7 @@ from fairlead.ingest import aliases
 from fairlead.ingest.pricefile import METERS, PriceRow, overlay, read_rows, sheets
 from fairlead.project import Project
 
-__all__ = ["of", "PriceBook", "Rates", "price_rows", "read"]
+__all__ = ["PriceBook", "Rates", "of", "price_rows", "read"]
 
 _MILLION: Final = Decimal(1_000_000)
 _STANDARD: Final = frozenset({"", "standard", "default", "auto", "standard_only", "on_demand", "on-demand"})
@@ -153,7 +153,7 @@ class PriceBook:
 
 
 def of(project: Project) -> PriceBook:
-    """Read a project's prices: the catalogue, under the contract prices of `data/prices.contract.csv` where it has them."""
+    """Read a project's prices: those of `data/prices.contract.csv`, where there are any, over the catalogue's."""
     book = read(project.prices)
     return PriceBook.layered(read(project.contract), book) if project.contract.is_file() else book
 

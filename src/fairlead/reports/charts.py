@@ -113,7 +113,8 @@ def ranges(rows: Sequence[Row]) -> Markup:
     ticks = _log_ticks(min(row["p50"] for row in rows), max(row["p99"] for row in rows))
 
     def make(width: int) -> Any:
-        base = _chart(rows).encode(y=alt.Y("name:N", sort=order, title=None))
+        names = alt.Axis(labelLimit=220 if width > _PANELS else 140)
+        base = _chart(rows).encode(y=alt.Y("name:N", sort=order, title=None, axis=names))
         paint = alt.Color("colour:N", scale=None)
         label = "datum.value < 1 ? datum.value * 1000 + ' ms' : datum.value + ' s'"
         scale = alt.Scale(type="log", domain=[ticks[0], ticks[-1]])

@@ -69,7 +69,9 @@ def money(value: float | None, places: int | None = None) -> str:
         return f"{sign}${size:,.0f}"
     if size >= 0.995:
         return f"{sign}${size:.2f}"
-    return f"{sign}${size:.{min(15, 1 - math.floor(math.log10(size)))}f}".rstrip("0")
+    digits = min(15, 1 - math.floor(math.log10(size)))  # two that count
+    text = f"{sign}${size:.{digits}f}"
+    return text if digits <= 2 else text.rstrip("0")
 
 
 def count(value: float | None) -> str:

@@ -59,7 +59,9 @@ def spent(totals: dict[str, Any], ask: Ask) -> str:
     """Say what the window cost."""
     if not totals["attempts"]:
         return "No data: nothing has been ingested for these days."
-    days = "On one day" if ask.days == 1 else f"In the {ask.days} days to {formats.day(ask.last_day)}"
+    days = (
+        f"On {formats.day(ask.last_day)}" if ask.days == 1 else f"In the {ask.days} days to {formats.day(ask.last_day)}"
+    )
     requests = f"{formats.count(totals['requests'])} requests"
     if totals["cost_usd"] is None:
         return f"{days} there were {requests}, none with a known price."
@@ -89,7 +91,7 @@ def verdict(judgement: Judgement | None) -> Verdict:
     words, tone = savings_words(saved)
     change = policy.quality_change
     sentence = f"A routing policy trained on these logs {words}{quality_words(change, tone)}."
-    if tone == "good" and change is not None and change.high is not None and change.high < 0:
+    if tone == "good" and not keeps_quality(change):
         tone = "even"
     other = rival(judgement)
     matched = [other.sentence] if other and other.saves_as_much and tone == "good" else []

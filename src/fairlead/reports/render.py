@@ -105,6 +105,8 @@ def _window(connection: store.Connection, span: dict[str, Any], now: datetime) -
 def _dates(ask: Ask, span: dict[str, Any]) -> str:
     if span["newest"] is None:
         return formats.NO_DATA
+    if ask.days == 1:
+        return f"{formats.day(ask.first_day)} (UTC)"
     return f"{formats.day(ask.first_day)} to {formats.day(ask.last_day)} (UTC)"
 
 

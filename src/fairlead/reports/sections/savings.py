@@ -33,8 +33,10 @@ def section(judgement: Judgement | None, palette: Palette) -> Section:
     policies = sorted(judgement.policies, key=lambda policy: _ORDER.get(policy.kind, 1))
     valued = [policy for policy in policies if tells(policy)]
     drawn = [policy for policy in valued if policy.savings_share and policy.savings_share.value is not None]
+    held = [one for one in valued if one.candidate_savings_share and one.candidate_savings_share.low is not None]
     blocks = [
         Block(_table(valued, judgement), "Cost and quality of each policy, with 95 % intervals", wide=True),
+        *([Block(_duels(held), "The trained policy in place of each, paired", wide=True)] if held else []),
         Block(_support(policies), "Can the logs tell?", _SUPPORT_NOTE, wide=True),
         Block(_choices(policies, palette), "Where each policy would have sent the requests", wide=True),
     ]
@@ -87,6 +89,20 @@ def _table(policies: list[PolicyJudgement], judgement: Judgement) -> Markup:
             ),
             tables.estimates("quality", quality, lambda value: formats.plain(value, 1)),
             tables.estimates("change, points", change, formats.signed),
+        ],
+    )
+
+
+def _duels(policies: list[PolicyJudgement]) -> Markup:
+    """The trained policy in the place of each other one, paired on the same requests."""
+    saved = [_times(policy.candidate_savings_share, 100) for policy in policies]
+    change = [_times(policy.candidate_quality_change, 100) for policy in policies]
+    return tables.table(
+        "duels",
+        [
+            _labels(policies),
+            tables.estimates("would save, %", saved, formats.signed),
+            tables.estimates("change of quality, points", change, formats.signed),
         ],
     )
 
