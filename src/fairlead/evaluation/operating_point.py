@@ -154,41 +154,39 @@ def no_worse_than(
     quality: Vector,
     cost: Vector,
     *,
-    level: float = 0.8,
+    confidence: float = 0.8,
     grid: Vector | None = None,
     policy: Policy | None = None,
+    seed: int = 0,
 ) -> OperatingPoint:
-    """Find the cheapest price whose quality stays over what was seen: `quality`, `cost` (n,) of the status quo.
+    """Find the price that aims at the quality of what was seen, `quality` and `cost` (n,), at the least cost.
 
-    Fixed-sequence testing as in `at_floor`, paired by request, at a one-sided confidence of `level`: an aim rather
-    than a promise. With no such price the dearest is taken, which looks at quality alone.
+    Resampled requests vote as in `no_worse`, for the cheapest price that holds the status quo's quality. Where less
+    than `confidence` of them find one, quality alone counts: the price is 0.
     """
     known, choose, prices = _prepared(training, grid, policy)
     best = baselines.best_single(known.outcome_quality, known.outcome_cost_usd)
-    z = NormalDist().inv_cdf(level)
-    found = structs.replace(
+    # A request whose outcome was not seen is taken to be like the others.
+    seen = [np.where(np.isfinite(values), values, np.nanmean(values)) for values in (quality, cost)]
+    _, again = _resampled(known, choose, prices, seed, observed=(seen[0], seen[1]))
+    got, spent = again[0, :, : len(prices)], again[1, :, : len(prices)]
+    holds = got >= again[0, :, -1:]
+    votes = np.where(holds.any(axis=1), np.where(holds, spent, np.inf).argmin(axis=1), 0)
+    at = int(np.quantile(votes, 1 - confidence, method="lower"))
+    realised, dollars = _realised(known, choose(float(prices[at])))
+    over = mean("over", realised - seen[0])
+    saved = 1 - float(dollars.mean()) / max(float(seen[1].mean()), 1e-12)
+    kept = f"{confidence:.0%} of resamples would have gone at least this cheap at the logged quality"
+    return structs.replace(
         _best_single_point("status_quo", known, best, 0.0),
-        usd_price=float(prices[0]),
-        reason="no price is surely as good as what was logged, so quality alone counts",
+        usd_price=float(prices[at]),
+        quality=float(realised.mean()),
+        cost_usd=float(dollars.mean()),
+        margin_low=over.value - NormalDist().inv_cdf(confidence) * over.standard_error,
+        tested=len(prices),
+        reason=f"{kept if at else 'no price surely keeps the logged quality, so quality alone counts'}; "
+        f"on the training requests {saved:+.0%} of the cost saved",
     )
-    for tested, price in enumerate(prices, start=1):
-        got, spent = _realised(known, choose(float(price)))
-        over = mean("over", got - quality)
-        low = over.value - z * over.standard_error
-        found = structs.replace(found, tested=tested)
-        if low < 0:
-            break
-        saved = 1 - float(spent.mean()) / max(float(np.nanmean(cost)), 1e-12)
-        found = structs.replace(
-            found,
-            usd_price=float(price),
-            quality=float(got.mean()),
-            cost_usd=float(spent.mean()),
-            margin_low=low,
-            reason=f"cheapest price that keeps the logged quality with {level:.0%} confidence; it would have saved "
-            f"{saved:.0%} of the training requests' cost",
-        )
-    return found
 
 
 def price_grid(quality: Vector, cost: Vector, count: int = 61) -> Vector:
@@ -276,21 +274,31 @@ def _filled(outcome: Vector, predicted: Vector) -> Vector:
 
 
 def _resampled(
-    known: Training, choose: Policy, prices: Vector, seed: int, replicates: int = 200
+    known: Training,
+    choose: Policy,
+    prices: Vector,
+    seed: int,
+    replicates: int = 200,
+    observed: tuple[Vector, Vector] | None = None,
 ) -> tuple[Vector, Vector]:
-    """Means over all requests (2, L + K) and over each resample (2, B, L + K): quality, cost; prices, then singles."""
+    """Means over all requests (2, C) and over each resample (2, B, C) of quality and cost.
+
+    The C columns are the prices, then the single endpoints, then what was observed where it is given.
+    """
     rng = np.random.default_rng(seed)
     n, endpoints = known.quality.shape
     groups = min(n, _GROUPS)
     # Random groups: even spacing would spread each route evenly and make resamples look too much alike.
     group = rng.permutation(n) % groups
-    sums = np.empty((2, groups, len(prices) + endpoints))
+    sums = np.empty((2, groups, len(prices) + endpoints + (observed is not None)))
     for column, price in enumerate(prices):
         for side, values in enumerate(_realised(known, choose(float(price)))):
             sums[side, :, column] = np.bincount(group, weights=values, minlength=groups)
     for column in range(endpoints):
         for side, outcome in enumerate((known.outcome_quality, known.outcome_cost_usd)):
             sums[side, :, len(prices) + column] = np.bincount(group, weights=outcome[:, column], minlength=groups)
+    for side, values in enumerate(observed or ()):
+        sums[side, :, -1] = np.bincount(group, weights=values, minlength=groups)
     size = np.bincount(group, minlength=groups)
     drawn = rng.multinomial(groups, np.full(groups, 1 / groups), size=replicates)
     return sums.sum(axis=1) / n, drawn @ sums / (drawn @ size)[:, None]
