@@ -72,7 +72,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         """Give the file's bytes; the same snapshot gives the same bytes."""
         arrays = _arrays(self)
         manifest = msgspec.json.encode(self.manifest).decode()
-        return bytes(_save(arrays, {"fairlead": manifest, "sha256": _digest(manifest, arrays)}))
+        # One key: safetensors writes several in no fixed order, and equal snapshots would differ in their bytes.
+        return bytes(_save(arrays, {"fairlead": _digest(manifest, arrays) + manifest}))
 
     def write(self, path: Path) -> None:
         """Write the file so that a reader sees the old one or the new one, never a part."""
@@ -100,8 +101,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         if len(data) > MAX_BYTES:
             raise SnapshotRefusedError(f"{name}: {len(data):,} bytes, more than the {MAX_BYTES:,} that are read")
         try:
-            arrays, metadata = _load(data), _metadata(data)
-            text, declared = metadata["fairlead"], metadata["sha256"]
+            arrays, sealed = _load(data), _sealed(data)
+            declared, text = sealed[:64], sealed[64:]
             if _digest(text, arrays) != declared:
                 raise SnapshotRefusedError(f"{name}: its content does not match its SHA-256; publish it again")
             manifest = msgspec.json.decode(text, type=Manifest)
@@ -136,11 +137,11 @@ def open_published(folder: Path) -> tuple[Snapshot, str | None]:
             raise refusal from None
 
 
-def _metadata(data: bytes) -> dict[str, str]:
+def _sealed(data: bytes) -> str:
+    """Give the SHA-256 in hex and, behind it, the manifest."""
     length = int.from_bytes(data[:8], "little")
-    header = msgspec.json.decode(data[8 : 8 + length])
-    metadata: dict[str, str] = header["__metadata__"]
-    return metadata
+    sealed: str = msgspec.json.decode(data[8 : 8 + length])["__metadata__"]["fairlead"]
+    return sealed
 
 
 def _digest(manifest: str, arrays: Arrays) -> str:

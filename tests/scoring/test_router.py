@@ -1,0 +1,152 @@
+import subprocess
+import sys
+import threading
+
+import msgspec
+import numpy as np
+import pytest
+
+from fairlead import Intelligent, Request, Router, Weighted
+from fairlead.errors import UsageError
+from fairlead.scoring import Batch, Decision
+from fairlead.scoring.snapshot import CURRENT, LAST_GOOD
+
+
+def test_a_decision_says_what_and_why(snapshot):
+    decision = Router(snapshot).decide(Request(id="r-1", text="2 + 2?", route="maths"))
+
+    assert decision.endpoint == "dear"
+    assert decision.propensity == 1.0
+    assert [one.endpoint for one in decision.ranked] == ["dear", "cheap"]
+    assert decision.policy == "intelligent"
+    assert decision.snapshot_version == 1
+    assert decision.reasons[0].startswith("highest predicted quality - 10 x USD")
+    assert msgspec.json.decode(decision.to_json(), type=Decision) == decision
+
+
+def test_the_same_request_gets_the_same_decision(snapshot):
+    router, again = Router(snapshot, Weighted(), seed=7), Router(snapshot, Weighted(), seed=7)
+
+    for number in range(50):
+        request = Request(id=f"r-{number}", text="hello", route="chat")
+        first, second = router.decide(request), again.decide(request)
+        assert (first.id, first.endpoint) == (second.id, second.endpoint)
+
+
+def test_propensities_are_the_frequencies_one_sees(snapshot):
+    router = Router(snapshot, Weighted({"cheap": 3, "dear": 1}))
+
+    chosen = [router.decide(Request(id=str(number))) for number in range(2000)]
+
+    share = np.mean([one.endpoint == "cheap" for one in chosen])
+    assert abs(share - 0.75) < 4 * np.sqrt(0.75 * 0.25 / 2000)
+    assert {(one.endpoint, one.propensity) for one in chosen} == {("cheap", 0.75), ("dear", 0.25)}
+
+
+def test_a_replay_gives_the_probabilities_of_single_decisions(snapshot):
+    router = Router(snapshot, Intelligent(usd_price=3, temperature=0.1, exploration=0.2))
+    requests = [Request(id=str(n), text="x" * n, route=route) for n, route in enumerate(["maths", "chat", None])]
+
+    replayed = router.probabilities(Batch.of(requests))
+
+    for row, request in enumerate(requests):
+        ranked = {one.endpoint: one.propensity for one in router.decide(request).ranked}
+        assert [ranked[name] for name in snapshot.endpoints] == pytest.approx(replayed[row].tolist())
+
+
+def test_a_request_may_restrict_its_endpoints(snapshot):
+    router = Router(snapshot)
+
+    decision = router.decide(Request(route="maths", endpoints=("cheap", "unheard of")))
+
+    assert decision.endpoint == "cheap"
+    assert len(decision.ranked) == 1
+    with pytest.raises(UsageError, match="none of \\['unheard of'\\] is in the snapshot; it has cheap, dear"):
+        router.decide(Request(endpoints=("unheard of",)))
+
+
+def test_a_decision_tells_the_gateway_what_to_log(snapshot):
+    decision = Router(snapshot, Weighted()).decide(Request(id="r-1", route="chat"))
+
+    logged = decision.metadata()
+
+    assert (logged["decision_id"], logged["request_id"], logged["propensity"]) == (decision.id, "r-1", 0.5)
+    assert sum(one["propensity"] for one in logged["candidates"]) == 1.0
+
+
+def test_a_newer_snapshot_is_taken_and_an_older_or_damaged_one_is_not(make_snapshot, tmp_path):
+    make_snapshot(version=2).write(tmp_path / CURRENT)
+    router = Router(tmp_path)
+
+    make_snapshot(version=3).write(tmp_path / CURRENT)
+    assert router.reload(tmp_path)
+    assert router.snapshot.manifest.version == 3
+
+    make_snapshot(version=1).write(tmp_path / CURRENT)
+    assert not router.reload(tmp_path)
+    assert router.refused == "version 1 is older than 3"
+
+    (tmp_path / CURRENT).write_bytes(b"damaged")
+    assert not router.reload(tmp_path)
+    assert "not a fairlead snapshot" in router.refused
+    assert router.snapshot.manifest.version == 3
+
+
+def test_a_router_that_starts_on_the_last_good_one_says_so(make_snapshot, tmp_path):
+    make_snapshot(version=1).write(tmp_path / LAST_GOOD)
+
+    router = Router(tmp_path)
+
+    assert "cannot be read" in router.refused
+    assert router.decide(Request()).snapshot_version == 1
+
+
+def test_reloads_under_way_never_mix_two_snapshots(make_snapshot, tmp_path):
+    # Version n is published with a policy that always chooses one endpoint: even cheap, odd dear.
+    def publish(version):
+        name = "cheap" if version % 2 == 0 else "dear"
+        make_snapshot(version=version, policy="weighted", parameters={"weights": {name: 1.0}}).write(tmp_path / CURRENT)
+
+    publish(1)
+    router = Router(tmp_path)
+    seen, stop = [], threading.Event()
+
+    def decide():
+        while not stop.is_set():
+            seen.append(router.decide(Request(id="r")))
+
+    threads = [threading.Thread(target=decide) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for version in range(2, 40):
+        publish(version)
+        assert router.reload(tmp_path)
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+    assert len({one.snapshot_version for one in seen}) > 1
+    assert all(one.endpoint == ("cheap" if one.snapshot_version % 2 == 0 else "dear") for one in seen)
+
+
+BARE = """
+import sys
+
+class Closed:
+    heavy = {"lightgbm", "duckdb", "polars", "mlflow", "prefect", "pyarrow", "sklearn", "scipy", "pandas", "typer"}
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in self.heavy:
+            raise ImportError(f"{name} is not for a gateway")
+
+sys.meta_path.insert(0, Closed())
+from fairlead import Request, Router
+print(Router(sys.argv[1]).decide(Request(id="r", text="2 + 2?", route="maths")).endpoint)
+"""
+
+
+def test_a_published_snapshot_decides_without_the_pipelines_libraries(make_snapshot, tmp_path):
+    make_snapshot().write(tmp_path / CURRENT)
+
+    done = subprocess.run([sys.executable, "-c", BARE, tmp_path], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "dear\n"
