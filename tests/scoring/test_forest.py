@@ -73,7 +73,7 @@ def test_a_forest_of_a_single_leaf_gives_that_leaf():
 
 
 def test_many_rows_are_summed_in_blocks(pair, monkeypatch):
-    booster, forest = pair
+    _, forest = pair
     rows = np.random.default_rng(0).normal(size=(500, NUMBERS + 1))
     whole = forest.raw(rows)
     monkeypatch.setattr("fairlead.scoring.forest._BLOCK", 64)
