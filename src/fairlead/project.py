@@ -6,9 +6,11 @@ in `notebooks/` and a flow in `flows/` find the same one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
+import tempfile
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,14 +100,18 @@ class Project:
         path = self.var / "hash.key"
         if not path.exists():
             self.var.mkdir(parents=True, exist_ok=True)
+            descriptor, whole = tempfile.mkstemp(dir=self.var, prefix=".hash-")  # only its owner may read it
             try:
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            except FileExistsError:  # another process was first; its key is the key
-                return path.read_bytes()
-            with os.fdopen(descriptor, "wb") as out:
-                out.write(secrets.token_hex(32).encode())
-                out.flush()
-                os.fsync(out.fileno())
+                with os.fdopen(descriptor, "wb") as out:
+                    out.write(secrets.token_hex(32).encode())
+                    out.flush()
+                    os.fsync(out.fileno())
+                # Linked when it is whole: nobody ever reads half a key, and where another process was first, its
+                # key is the key.
+                with contextlib.suppress(FileExistsError):
+                    os.link(whole, path)
+            finally:
+                os.unlink(whole)
         return path.read_bytes()
 
 
@@ -169,9 +175,12 @@ def _settings(pyproject: Path) -> dict[str, Any] | None:
         tables = tomllib.loads(pyproject.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise ProjectError(f"{pyproject}: not valid TOML ({fault}); correct that line") from fault
-    settings = tables.get("tool", {}).get("fairlead")
+    tool = tables.get("tool", {})
+    settings = tool.get("fairlead") if isinstance(tool, dict) else None
     if settings is None:
         return None
+    if not isinstance(settings, dict):
+        raise ProjectError(f"{pyproject}: tool.fairlead is not a table; write [tool.fairlead] above its keys")
     unknown = sorted(set(settings) - _KEYS)
     if unknown:
         raise ProjectError(

@@ -48,7 +48,8 @@ def check_policy(policy: Policy, *, seed: int = 0) -> None:
     """Hold a policy to its contract; ContractError names the promise that it breaks.
 
     Probabilities sum to one and are zero where not eligible; the same input gives the same answer; the input is not
-    changed; the order of endpoints does not matter; one request alone gives what it gives in a batch.
+    changed; the order of endpoints does not matter; one request alone gives what it gives in a batch; every endpoint
+    has a score.
     """
     rng = np.random.default_rng(seed)
     for endpoints in (1, 2, 7):
@@ -69,6 +70,8 @@ def check_policy(policy: Policy, *, seed: int = 0) -> None:
         _hold(
             policy, "gives one request what a batch gives it", bool(np.allclose(policy.probabilities(one), chances[:1]))
         )
+        scores = policy.scores(given)
+        _hold(policy, "has a score for each endpoint", scores.shape == chances.shape and not np.isnan(scores).any())
         _hold(policy, "says why", all(isinstance(reason, str) and reason for reason in policy.explain(one)))
 
 

@@ -37,7 +37,8 @@ def progress(what: str, *, quiet: bool = False) -> Iterator[Callable[[str, float
         TextColumn("{task.fields[step]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task(what, total=1.0, step="")
 
         def tell(step: str, share: float) -> None:

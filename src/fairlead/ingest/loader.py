@@ -63,7 +63,7 @@ def _load_files(
     chosen = None if mapping is None else mappings.read(mapping)
     results = []
     for path in found:
-        beside = path.with_name(path.name.split(".")[0] + ".toml")
+        beside = _mapping_beside(path)
         own = mappings.read(beside) if chosen is None and reader == AUTO and _is_mapping(beside) else chosen
         job = _Job(path=path, reader=reader, readers=[all_readers()[_GENERIC]] if own else readers, progress=progress)
         results.append(_load_file(lake, job, replace(context, mapping=own)))
@@ -74,6 +74,12 @@ def _load_files(
         quarantined=sum(result.quarantined for result in results),
         files=results,
     )
+
+
+def _mapping_beside(path: Path) -> Path:
+    """Name the mapping that would belong to a file: `a.b.jsonl.gz` -> `a.b.toml`."""
+    plain = path.with_suffix("") if path.suffix in {".gz", ".zst"} else path
+    return plain.with_suffix(".toml")
 
 
 class _Job(Struct, frozen=True):

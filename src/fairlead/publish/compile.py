@@ -18,11 +18,21 @@ _CATEGORICAL: Final = 1
 def compile_forest(text: str, name: str) -> Forest:
     """Compile a booster's text (`Booster.model_to_string`, format v4) to a Forest; ModelError when it cannot be.
 
-    Linear trees and several outputs a tree have no place in a forest of sums, and are refused.
+    Linear trees, averaged trees and several outputs a tree have no place in a forest of sums, and are refused.
     """
     header, *blocks = text.split("\nTree=")
-    if "num_tree_per_iteration=1" not in header or not header.startswith("tree\n"):
+    lines = header.splitlines()
+    if "num_tree_per_iteration=1" not in lines or lines[0] != "tree":
         raise ModelError(f"{name}: not a LightGBM text model with one tree an iteration; train it again")
+    if "average_output" in lines:
+        raise ModelError(f"{name}: a random forest's average cannot be published; set boosting=gbdt")
+    try:
+        return _compiled(blocks, name)
+    except (KeyError, ValueError) as fault:
+        raise ModelError(f"{name}: a damaged LightGBM text model ({fault}); train it again") from fault
+
+
+def _compiled(blocks: list[str], name: str) -> Forest:
     parts: dict[str, list[Array]] = {field: [] for field in FIELDS}
     nodes = leaves = sets = words = 0
     for block in blocks:

@@ -30,7 +30,6 @@ __all__ = ["Published", "assemble", "audit", "audit_rows", "endpoints_of", "publ
 Array = np.ndarray[Any, Any]
 TOLERANCE: Final = 1e-5  # the largest difference from Booster.predict that is let through
 _AUDIT_ROWS: Final = 2_000
-_NEARLY_ZERO: Final = 1e-30
 
 
 class Published(Struct, frozen=True, kw_only=True):
@@ -185,8 +184,6 @@ def audit_rows(snapshot: Snapshot) -> Array:
             rows[:, index] = rng.integers(-1, known + 2, _AUDIT_ROWS)
         elif index in cuts:
             at = rng.choice(np.concatenate(cuts[index]), _AUDIT_ROWS)
-            # LightGBM's reader does not give back thresholds of +-1e-35 to the last bit; no input is that small.
-            at = np.where(np.abs(at) < _NEARLY_ZERO, 0.0, at)
             rows[:, index] = at + rng.choice([-1.0, 0.0, 0.0, 1.0], _AUDIT_ROWS) * rng.exponential(0.1, _AUDIT_ROWS)
         else:
             rows[:, index] = rng.normal(size=_AUDIT_ROWS)

@@ -20,7 +20,7 @@ _CATEGORICAL: Final = 1
 _DEFAULT_LEFT: Final = 2
 _MISSING_ZERO: Final = 1
 _MISSING_NAN: Final = 2
-_NEARLY_ZERO: Final = 1e-35  # LightGBM's kZeroThreshold
+_NEARLY_ZERO: Final = float(np.float32(1e-35))  # LightGBM's kZeroThreshold, which it writes as a float32
 _BLOCK: Final = 1 << 21  # (row, tree) pairs held at a time, so that a replay's memory stays bounded
 
 FIELDS: Final[dict[str, type[np.generic]]] = {
@@ -65,6 +65,7 @@ class Forest(Struct, frozen=True, kw_only=True):
         [10.0, 20.0]
         """
         rows = np.ascontiguousarray(rows, dtype=np.float64)
+        rows = np.where(np.abs(rows) <= _NEARLY_ZERO, 0.0, rows)  # as LightGBM does before it looks at a row
         step = max(1, _BLOCK // max(len(self.roots), 1))
         parts = [self._block(rows[start : start + step]) for start in range(0, len(rows), step)]
         return np.concatenate(parts) if parts else np.zeros(0)
@@ -112,6 +113,8 @@ class Forest(Struct, frozen=True, kw_only=True):
 
     def check(self, features: int, name: str) -> None:
         """Refuse arrays that could index outside themselves or loop: SnapshotRefusedError names the forest."""
+        if any(getattr(self, part).ndim != 1 for part in FIELDS):
+            raise SnapshotRefusedError(f"forest {name}: an array that is not a list; publish the snapshot again")
         nodes, leaves, sets = len(self.feature), len(self.leaf), len(self.set_start) - 1
         own = np.arange(nodes)
         children = np.concatenate((self.left, self.right))

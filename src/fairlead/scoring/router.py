@@ -104,7 +104,8 @@ class Router:
         try:
             fresh, self.refused = open_published(Path(folder))
             if fresh.manifest.version < self.snapshot.manifest.version:
-                self.refused = f"version {fresh.manifest.version} is older than {self.snapshot.manifest.version}"
+                older = f"version {fresh.manifest.version} is older than {self.snapshot.manifest.version}"
+                self.refused = f"{self.refused}; the last good one is not used: {older}" if self.refused else older
                 return False
             self._use(fresh)
         except FairleadError as refusal:

@@ -46,5 +46,5 @@ def make(name: str, parameters: Mapping[str, Any] | None = None) -> Policy:
         raise UsageError(f"no policy named {name!r}; there are {', '.join(sorted(POLICIES))}")
     try:
         return POLICIES[name](**dict(parameters or {}))
-    except TypeError as fault:
+    except (TypeError, ValueError, OverflowError) as fault:
         raise UsageError(f"policy {name}: {fault}") from fault

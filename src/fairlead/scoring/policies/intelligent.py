@@ -46,10 +46,14 @@ class Intelligent:
         for what, value in (("usd_price", usd_price), ("second_price", second_price), ("temperature", temperature)):
             if not (np.isfinite(value) and value >= 0):
                 raise UsageError(f"policy intelligent: {what} must be a number from 0 up, not {value}")
-        if not (0 <= exploration <= 1 and top >= 1):
-            raise UsageError("policy intelligent: exploration must be a share from 0 to 1, and top at least 1")
+        if not (0 <= exploration <= 1 and top >= 1 and top == int(top)):
+            raise UsageError(
+                "policy intelligent: exploration must be a share from 0 to 1, and top a whole number from 1 up"
+            )
+        if not (quality_floor is None or np.isfinite(quality_floor)):
+            raise UsageError(f"policy intelligent: quality_floor must be a number, not {quality_floor}")
         self.usd_price, self.second_price, self.quality_floor = usd_price, second_price, quality_floor
-        self.temperature, self.top, self.exploration = temperature, top, exploration
+        self.temperature, self.top, self.exploration = temperature, int(top), exploration
 
     def scores(self, candidates: Candidates) -> Array:
         """Give the predicted utility of each endpoint.
@@ -82,7 +86,7 @@ class Intelligent:
         np.put_along_axis(few, order[..., : self.top], True, axis=-1)
         few &= np.isfinite(utility)
         even = few / np.maximum(few.sum(axis=-1, keepdims=True), 1)
-        soft = best if self.temperature == 0 else _softmax(np.where(few, utility / self.temperature, -np.inf))
+        soft = best if self.temperature == 0 else _softmax(np.where(few, utility, -np.inf), self.temperature)
         mixture: Array = (1 - self.exploration) * soft + self.exploration * even
         return mixture
 
@@ -103,9 +107,10 @@ def _pessimistic(values: Array) -> Array:
     return np.where(np.isnan(values), np.where(np.isfinite(known), known, 0.0), values)
 
 
-def _softmax(values: Array) -> Array:
+def _softmax(values: Array, temperature: float) -> Array:
     peak = values.max(axis=-1, keepdims=True)
-    weights = np.exp(values - np.where(np.isfinite(peak), peak, 0.0))
+    with np.errstate(over="ignore"):  # a temperature near zero only makes the distance to the best infinite
+        weights = np.exp((values - np.where(np.isfinite(peak), peak, 0.0)) / temperature)
     total = weights.sum(axis=-1, keepdims=True)
     shares: Array = weights / np.where(total > 0, total, 1.0)
     return shares

@@ -29,9 +29,13 @@ class Weighted:
         self.weights = dict(weights or {})
         # Without any weights every endpoint is as good as another; with some, the others are left out.
         self.default = (0.0 if self.weights else 1.0) if default is None else default
-        bad = [name for name, weight in self.weights.items() if not (np.isfinite(weight) and weight >= 0)]
-        if bad:
-            raise UsageError(f"policy weighted: the weight of {bad[0]!r} must be a number from 0 up")
+        given = [
+            *((f"the weight of {name!r}", weight) for name, weight in self.weights.items()),
+            ("default", self.default),
+        ]
+        for what, weight in given:
+            if not (np.isfinite(weight) and weight >= 0):
+                raise UsageError(f"policy weighted: {what} must be a number from 0 up, not {weight}")
 
     def scores(self, candidates: Candidates) -> np.ndarray[Any, Any]:
         """Give each endpoint's weight."""
@@ -41,9 +45,10 @@ class Weighted:
     def probabilities(self, candidates: Candidates) -> np.ndarray[Any, Any]:
         """Give the weights of the eligible endpoints, scaled to one; evenly where none of them has a weight."""
         masked = np.where(candidates.eligible, self.scores(candidates), 0.0)
-        none = masked.sum(axis=-1, keepdims=True) <= 0
-        masked = np.where(none, candidates.eligible.astype(np.float64), masked)
-        shares: np.ndarray[Any, Any] = masked / np.maximum(masked.sum(axis=-1, keepdims=True), 1e-300)
+        peak = masked.max(axis=-1, keepdims=True)
+        # Divided by the largest first, so that no sum of weights is too large or too small for a float.
+        masked = np.where(peak > 0, masked / np.where(peak > 0, peak, 1.0), candidates.eligible.astype(np.float64))
+        shares: np.ndarray[Any, Any] = masked / np.maximum(masked.sum(axis=-1, keepdims=True), 1.0)
         return shares
 
     def explain(self, candidates: Candidates) -> list[str]:

@@ -1,0 +1,157 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).parents[2] / "data"
+COMMANDS = [
+    *("init", "demo", "ingest", "build", "train", "publish", "judge", "decide", "report", "simulate", "bench", "prices")
+]
+
+
+def fairlead(*arguments, cwd, stdin=None):
+    return subprocess.run(
+        [sys.executable, "-c", "from fairlead.cli import main; main()", *map(str, arguments)],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+
+
+@pytest.fixture
+def started(tmp_path):
+    assert fairlead("init", tmp_path / "p", cwd=tmp_path).returncode == 0
+    return tmp_path / "p"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command, tmp_path):
+    done = fairlead(command, "--help", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage:" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nothing"], ["ingest"], ["train", "--holdout", "much"], ["bench", "m", "--labels", "x"], ["prices"]]
+)
+def test_wrong_use_ends_with_two(arguments, tmp_path):
+    done = fairlead(*arguments, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["ingest", "x"], ["train"], ["judge"], ["report"], ["decide", "hi"], ["build"]])
+def test_outside_a_project_one_line_says_what_to_do(arguments, tmp_path):
+    done = fairlead(*arguments, cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == (
+        "fairlead: no pyproject.toml with a [tool.fairlead] table in this folder or above it; "
+        "run `fairlead init` to start a project here\n"
+    )
+
+
+def test_a_project_is_started_once(started):
+    again = fairlead("init", cwd=started)
+
+    assert again.returncode == 1
+    assert "is already a fairlead project" in again.stderr
+    assert sorted(path.name for path in (started / "models").glob("*.toml")) == [
+        "cost.toml",
+        "latency.toml",
+        "quality.toml",
+    ]
+
+
+def test_the_sample_log_is_ingested_with_its_sum_and_only_once(started):
+    logs = [DATA / "requests.jsonl", DATA / "requests.feedback.jsonl"]
+    bad = started / "bad.jsonl"
+    bad.write_text("not json\n")
+
+    first = json.loads(fairlead("ingest", *logs, bad, "--json", cwd=started).stdout)
+    second = json.loads(fairlead("ingest", *logs, bad, "--json", cwd=started).stdout)
+
+    assert list(first) == ["read", "stored", "duplicates", "quarantined"]
+    assert first["read"] == first["stored"] + first["duplicates"] + first["quarantined"]
+    assert first["quarantined"] == 1
+    assert first["stored"] > 300
+    assert second == {"read": first["read"], "stored": 0, "duplicates": first["stored"], "quarantined": 1}
+
+
+def test_features_build_and_a_report_is_written_from_the_sample(started):
+    fairlead("ingest", DATA / "requests.jsonl", DATA / "requests.feedback.jsonl", cwd=started)
+
+    built = json.loads(fairlead("build", "--json", cwd=started).stdout)
+    report = fairlead("report", cwd=started)
+
+    assert set(built) == {"request_shape", "endpoint_hour", "endpoint_day"}
+    assert report.returncode == 0, report.stderr
+    assert Path(report.stdout.strip()).read_text().startswith("<!")
+
+
+def test_without_a_champion_publishing_says_what_to_run(started):
+    done = fairlead("publish", cwd=started)
+
+    assert done.returncode == 1
+    assert done.stderr == "fairlead: quality and cost have no champion yet; run `fairlead train`\n"
+
+
+def test_a_published_snapshot_is_asked_on_the_command_line(trained):
+    here, made = trained
+
+    words = fairlead("decide", "Prove it.", "--route", "maths", "--id", "r-1", cwd=here.root)
+    as_json = fairlead("decide", "-", "--route", "maths", "--id", "r-1", "--json", cwd=here.root, stdin="Prove it.")
+
+    decision = json.loads(as_json.stdout)
+    assert words.returncode == as_json.returncode == 0
+    assert decision["endpoint"] in made.endpoints
+    assert words.stdout.splitlines()[0] == decision["endpoint"]
+    assert decision["request_id"] == "r-1"
+
+
+def test_policies_are_judged_on_the_command_line(trained):
+    here, made = trained
+
+    words = fairlead("judge", "--truth", made.truth, cwd=here.root)
+    as_json = json.loads(fairlead("judge", "--json", cwd=here.root).stdout)
+
+    assert "cost_matched_random" in words.stdout
+    assert as_json["requests"] > 500
+    assert {one["kind"] for one in as_json["policies"]} == {"status_quo", "candidate", "baseline"}
+
+
+def test_simulating_twice_gives_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        done = fairlead("simulate", tmp_path / name, "--requests", 50, "--endpoints", 3, "--json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+
+    first, second = ((tmp_path / name / "litellm.jsonl").read_bytes() for name in ("a", "b"))
+    assert first == second
+
+
+def test_the_demo_does_not_touch_a_folder_that_is_not_its_own(tmp_path):
+    (tmp_path / "mine").mkdir()
+
+    done = fairlead("demo", tmp_path / "mine", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "is not an earlier demo; name another folder" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_demo_runs_the_whole_loop_and_ends_with_its_report(tmp_path):
+    done = fairlead("demo", tmp_path / "demo", "--requests", 1500, cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    path = Path(done.stdout.splitlines()[-1])
+    assert path.suffix == ".html"
+    assert path.stat().st_size > 20_000

@@ -1,0 +1,137 @@
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from fairlead import evaluation, features, ingest, project, publish, training
+from fairlead.errors import EvidenceError, FairleadError, GateError
+from fairlead.evaluation import judgement, simulate, table
+from fairlead.evaluation.replay import replay
+
+
+def looped(folder, **options):
+    """A small project from simulated traffic to a published snapshot."""
+    here = project.init(folder)
+    made = simulate.run(folder / "gateway", requests=1200, endpoints=3, seed=1, **options)
+    return here, made
+
+
+def published(here, *paths):
+    ingest.load(here, list(paths))
+    training.train(here)
+    tuned = evaluation.tune(here)
+    publish.publish(here, policy=tuned.policy, parameters=tuned.parameters, lineage=tuned.baselines)
+
+
+def test_the_intervals_cover_the_truth_of_a_simulation(trained):
+    here, made = trained
+
+    found = evaluation.judge(here, truth=made.truth)
+
+    assert [one.name for one in found.policies] == [
+        "status_quo",
+        found.candidate,
+        "category_table",
+        "best_single",
+        "all_cheap",
+        "cost_matched_random",
+    ]
+    # One seeded draw: each interval covers with 95 %, so one or two of ten may miss; the candidate's do not.
+    candidate = found.policy(found.candidate)
+    assert candidate.verdict == "can tell"
+    for metric in ("quality", "cost_usd"):
+        reading = candidate.metrics[metric]
+        assert reading.dr.low <= reading.truth <= reading.dr.high
+    assert candidate.metrics["quality"].dm.low is None
+    assert sum(candidate.endpoint_shares.values()) == pytest.approx(1)
+
+
+def test_a_judgement_is_kept_and_reads_back(trained):
+    here, _ = trained
+
+    found = evaluation.judge(here)
+
+    assert evaluation.latest(here) == found
+    assert judgement.from_json(judgement.to_json(found)) == found
+    assert found.candidate in table.render(found)
+
+
+def test_only_requests_after_training_are_judged(trained):
+    here, _ = trained
+
+    found = evaluation.judge(here)
+    rows = features.join(here).rows
+
+    starts = rows.group_by("request_id").agg(pl.col("start_time").min())
+    assert found.requests == starts.filter(pl.col("start_time") >= found.window.start).height
+    assert 0.25 < found.requests / starts.height < 0.31
+
+
+def test_prompts_that_were_learned_from_are_left_out(trained):
+    here, _ = trained
+    joined = features.join(here)
+    cut = joined.rows["start_time"].sort()[joined.rows.height // 2]
+    seen = joined.rows["prompt_sha256"][0]
+    late = pl.col("start_time") > cut
+    rows = joined.rows.with_columns(
+        prompt_sha256=pl.when(late & (pl.col("attempt_index") == 0))
+        .then(pl.lit(seen))
+        .otherwise(pl.col("prompt_sha256"))
+    )
+    from msgspec.structs import replace
+
+    with pytest.raises(EvidenceError, match="whose prompts were not learned from"):
+        replay(replace(joined, rows=rows), ("a",), cut)
+
+
+def test_a_log_without_exploration_cannot_tell(tmp_path):
+    here, made = looped(tmp_path / "p", logging="deterministic")
+    published(here, made.log, made.feedback)
+
+    found = evaluation.judge(here)
+
+    candidate = found.policy(found.candidate)
+    others = [one for one in found.policies if one.kind == "baseline" and one.name != "category_table"]
+    assert any(one.verdict == "cannot tell" for one in [candidate, *others])
+    for one in (one for one in found.policies if one.verdict == "cannot tell"):
+        assert one.reasons
+        assert one.metrics["quality"].dr is None or one.metrics["quality"].dr.low is None
+        assert one.savings_share is None or one.savings_share.low is None
+
+
+def test_a_log_without_propensities_is_tolerated_and_said_to_be_mute(tmp_path):
+    here, made = looped(tmp_path / "p", exploration=0.5)
+    lines = []
+    for line in made.log.read_text().splitlines():
+        record = json.loads(line)
+        record["metadata"]["spend_logs_metadata"] = None
+        lines.append(json.dumps(record))
+    made.log.write_text("\n".join(lines) + "\n")
+    published(here, made.log, made.feedback)
+
+    found = evaluation.judge(here)
+
+    assert found.propensities_share == 0.0
+    assert {one.verdict for one in found.policies if one.kind != "status_quo"} == {"cannot tell"}
+    assert found.policy("status_quo").metrics["cost_usd"].dr.value > 0
+
+
+def test_without_feedback_training_says_what_is_missing(tmp_path):
+    here, made = looped(tmp_path / "p", exploration=0.5)
+    ingest.load(here, [made.log])
+
+    with pytest.raises(FairleadError, match="quality: 0 rows have quality, 50 are needed"):
+        training.train(here)
+    with pytest.raises(GateError, match="run `fairlead train`"):
+        evaluation.tune(here)
+
+
+def test_an_endpoint_that_the_snapshot_does_not_know_has_no_weight(trained):
+    here, _ = trained
+    joined = features.join(here)
+
+    log = replay(joined, ("nothing that was called",), None)
+
+    assert set(log.endpoint.tolist()) == {-1}
+    assert np.isfinite(log.outcomes["cost_usd"]).all()

@@ -1,0 +1,72 @@
+import shutil
+
+import pytest
+
+from fairlead import project
+from fairlead.errors import GateError, UsageError
+from fairlead.publish import publish
+from fairlead.scoring import Request, Router, Snapshot
+from fairlead.scoring.snapshot import CURRENT, LAST_GOOD
+
+
+@pytest.fixture
+def copy(trained, tmp_path):
+    here, _ = trained
+    shutil.copytree(here.root, tmp_path / "copy", ignore=shutil.ignore_patterns("gateway"))
+    # MLflow keeps absolute paths of its artifacts; only what was published is used from the copy.
+    return project.open_project(tmp_path / "copy")
+
+
+def test_a_published_snapshot_follows_its_boosters(trained):
+    here, _ = trained
+
+    done = publish(here, parameters={"usd_price": 5.0})
+
+    assert done.largest_difference <= 1e-9
+    assert done.rows_audited == 2000
+    snapshot = Snapshot.read(here.published / CURRENT)
+    assert snapshot.manifest.version == done.version
+    assert snapshot.manifest.parameters == {"usd_price": 5.0}
+    assert Snapshot.read(here.published / LAST_GOOD).manifest.version == done.version - 1
+    assert snapshot.manifest.lineage["quality"].startswith("version 1, run ")
+
+
+def test_a_failed_audit_changes_nothing(trained, monkeypatch):
+    here, _ = trained
+    before = (here.published / CURRENT).read_bytes()
+    monkeypatch.setitem(publish.__globals__, "TOLERANCE", -1.0)
+
+    with pytest.raises(GateError, match="differs from its booster"):
+        publish(here)
+
+    assert (here.published / CURRENT).read_bytes() == before
+
+
+def test_a_policy_that_cannot_be_built_is_not_published(trained):
+    here, _ = trained
+    before = (here.published / CURRENT).read_bytes()
+
+    with pytest.raises(UsageError, match="no policy named 'clever'"):
+        publish(here, policy="clever")
+
+    assert (here.published / CURRENT).read_bytes() == before
+
+
+def test_a_damaged_snapshot_is_not_kept_as_the_last_good_one(copy):
+    last = (copy.published / CURRENT).read_bytes()
+    (copy.published / LAST_GOOD).write_bytes(last)
+    (copy.published / CURRENT).write_bytes(b"damaged")
+
+    publish(copy)
+
+    assert (copy.published / LAST_GOOD).read_bytes() == last
+    assert Snapshot.read(copy.published / CURRENT).manifest.version == Snapshot.from_bytes(last).manifest.version + 1
+
+
+def test_what_is_published_decides(trained):
+    here, made = trained
+
+    decision = Router(here.published).decide(Request(text="Write a function that sorts a list.", route="code"))
+
+    assert decision.endpoint in made.endpoints
+    assert all(one.quality is not None and one.cost_usd is not None for one in decision.ranked)

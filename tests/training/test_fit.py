@@ -1,0 +1,174 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairlead.errors import ModelError
+from fairlead.scoring.manifest import Column
+from fairlead.scoring.predict import Batch
+from fairlead.scoring.request import TEXT_FEATURES
+from fairlead.training import calibrate, tables
+from fairlead.training.fit import fit_head
+from fairlead.training.frame import Frame, folds_of
+from fairlead.training.spec import HeadPlan, Params
+
+QUALITY = HeadPlan(name="quality", target="quality")
+TOKENS = HeadPlan(name="output_tokens_p90", target="output_tokens", alpha=0.9)
+FAST = Params(rounds=60, learning_rate=0.1)
+
+
+def frame(rows: int, *, signal: float, seed: int = 0) -> Frame:
+    """Rows whose outcome depends on route, endpoint and, by `signal`, on what one text feature says."""
+    rng = np.random.default_rng(seed)
+    text = np.zeros((rows, len(TEXT_FEATURES)), np.float32)
+    text[:, 0] = rng.normal(5, 1, rows)
+    text[:, 5] = rng.normal(size=rows)
+    route, endpoint = rng.integers(0, 2, rows), rng.integers(0, 3, rows)
+    logit = 0.5 * endpoint - route + signal * np.sign(text[:, 5])
+    size = np.exp(4 + 0.5 * endpoint + 0.3 * route + signal * text[:, 5] / 2 + rng.normal(size=rows) / 2)
+    names = ("a", "b", "c")
+    return Frame(
+        ids=np.arange(rows).astype(str),
+        batch=Batch(text=text, scalars={"route": np.array(["maths", "chat"], object)[route]}),
+        endpoint=endpoint,
+        endpoints=names,
+        providers=names,
+        models=names,
+        columns=[
+            *(Column(name, "request") for name in TEXT_FEATURES),
+            Column("route", "request", "category"),
+            Column("endpoint", "endpoint", "category"),
+        ],
+        categories={"route": ["maths", "chat"], "endpoint": list(names)},
+        targets={"quality": (rng.random(rows) < 1 / (1 + np.exp(-logit))).astype(float), "output_tokens": size},
+        group=np.arange(rows) // 2,
+        time=np.arange(rows, dtype=float),
+        propensity=np.full(rows, 1 / 3),
+        state={},
+        state_now={},
+    )
+
+
+def test_the_forest_is_served_where_the_text_matters():
+    head = fit_head(frame(1500, signal=2.0), QUALITY, FAST)
+
+    assert head.serve == "forest"
+    assert head.metrics["gain_low"] > 0
+    assert head.metrics["loss"] < 0.8 * head.metrics["loss_table"] < head.metrics["loss_endpoint_mean"]
+    assert head.oof.shape == (1500, 3)
+
+
+def test_the_table_is_served_where_there_is_nothing_more_to_learn():
+    head = fit_head(frame(1500, signal=0.0), QUALITY, FAST)
+
+    assert head.serve == "table"
+    assert head.metrics["loss_served"] == head.metrics["loss_table"]
+
+
+def test_a_quantile_covers_its_share_of_rows_not_learned_from():
+    head, fresh = fit_head(frame(3000, signal=1.0), TOKENS, FAST), frame(3000, signal=1.0, seed=9)
+
+    code = fresh.route.astype(int)
+    value = head.table[code, fresh.endpoint]
+    if head.serve == "forest":
+        import lightgbm as lgb
+
+        value = value + lgb.Booster(model_str=head.booster).predict(fresh.rows(), raw_score=True)
+        value = value + head.offset[fresh.endpoint]
+
+    assert np.mean(fresh.targets["output_tokens"] <= np.exp(value)) == pytest.approx(0.9, abs=0.03)
+
+
+def test_a_rows_own_label_does_not_reach_its_out_of_fold_prediction():
+    before = frame(600, signal=1.0)
+    changed = frame(600, signal=1.0)
+    changed.targets["quality"][0] = 1 - changed.targets["quality"][0]
+    fixed = Params(rounds=1, learning_rate=0.1)
+
+    first, second = fit_head(before, QUALITY, fixed), fit_head(changed, QUALITY, fixed)
+
+    if first.serve == second.serve and first.trees == second.trees:
+        assert first.oof_own[0] == second.oof_own[0]
+        assert (first.oof_own != second.oof_own).any()
+
+
+def test_too_few_rows_are_said_to_be_too_few():
+    with pytest.raises(ModelError, match="quality: 20 rows have quality, 50 are needed; ingest more logs"):
+        fit_head(frame(20, signal=1.0), QUALITY, FAST)
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=200), st.integers(2, 5))
+def test_rows_of_a_group_never_part(groups, folds):
+    group = np.array(groups)
+
+    fold = folds_of(group, folds)
+
+    assert {int(f) for f in fold} <= set(range(folds))
+    assert all(len(set(fold[group == one].tolist())) == 1 for one in set(groups))
+
+
+def test_a_table_falls_back_from_cell_to_route_to_endpoint():
+    value = np.array([1.0] * 40 + [0.0] * 40)
+    route = np.array([0.0] * 40 + [1.0] * 40)
+    endpoint = np.array([0, 1] * 40)
+
+    table = tables.fit(value, route, endpoint, (4, 3))
+
+    assert table.shape == (4, 3)
+    assert table[0, 0] > 0.9
+    assert table[1, 1] < 0.1
+    # a route that was declared but never seen, a route that is unknown, an endpoint that was never called
+    assert table[2].tolist() == table[3].tolist()
+    assert table[3, 2] == pytest.approx(0.5)
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10_000))
+def test_a_crossfitted_value_does_not_see_its_own_fold(seed):
+    rng = np.random.default_rng(seed)
+    value, route, endpoint = rng.random(60), rng.integers(0, 3, 60).astype(float), rng.integers(0, 2, 60)
+    fold = rng.integers(0, 3, 60)
+    moved = np.where(fold == 1, value + 100, value)
+
+    first = tables.crossfit(value, route, endpoint, (4, 2), fold)
+    second = tables.crossfit(moved, route, endpoint, (4, 2), fold)
+
+    assert first[fold == 1].tolist() == second[fold == 1].tolist()
+
+
+def test_offsets_bring_a_quantile_to_its_share():
+    rng = np.random.default_rng(0)
+    endpoint = rng.integers(0, 2, 6000)
+    residual = rng.normal(size=6000) + endpoint * 3
+
+    shift = calibrate.offsets(residual[:4000], endpoint[:4000], 2, 0.9)
+
+    assert np.mean(residual[4000:] <= shift[endpoint[4000:]]) == pytest.approx(0.9, abs=0.02)
+    assert calibrate.offsets(np.zeros(0), np.zeros(0, int), 2, 0.5).tolist() == [0.0, 0.0]
+
+
+def test_margins_are_lower_bounds_nineteen_times_in_twenty():
+    rng = np.random.default_rng(1)
+    below = []
+    for _ in range(60):
+        predicted, endpoint = rng.random(800), rng.integers(0, 2, 800)
+        truth = 0.9 * predicted  # the predictions promise too much
+        actual = (rng.random(800) < truth).astype(float)
+        edges, margin = calibrate.margins(predicted, actual, endpoint, 2)
+        which = np.searchsorted(edges, predicted)
+        for k in range(2):
+            for b in range(len(edges) + 1):
+                mine = (endpoint == k) & (which == b)
+                if mine.sum() > 10:
+                    below.append(truth[mine].mean() < predicted[mine].mean() - margin[k, b])
+
+    assert np.mean(below) <= 0.08
+
+
+def test_smearing_turns_medians_into_means():
+    rng = np.random.default_rng(2)
+    actual, endpoint = rng.lognormal(0, 1, 20_000), rng.integers(0, 2, 20_000)
+
+    factor = calibrate.smearing(actual, np.ones(20_000), endpoint, 2)
+
+    assert factor == pytest.approx([np.exp(0.5)] * 2, rel=0.05)
