@@ -28,8 +28,8 @@ def candidates(rng: np.random.Generator, requests: int, endpoints: int) -> Candi
     """Draw predictions as a policy may meet them: some unknown, some not eligible, at least one eligible a request."""
     shape = (requests, endpoints)
     quality, cost, latency = rng.random(shape), rng.lognormal(-6, 1, shape), rng.lognormal(0, 1, shape)
-    cost[rng.random(shape) < 0.05] = np.nan
-    latency[rng.random(shape) < 0.05] = np.nan
+    for values in (quality, cost, latency):
+        values[rng.random(shape) < 0.05] = np.nan
     eligible = rng.random(shape) < 0.8
     eligible[np.arange(requests), rng.integers(endpoints, size=requests)] = True
     return Candidates(

@@ -149,7 +149,7 @@ def test_a_column_that_no_gateway_can_send_is_refused(project: Project) -> None:
 
     assert str(fault.value) == (
         f"{path}: a request carries no 'wordy', so a gateway could not send it; use one of route, team, tools, images, "
-        "turn, input_tokens, or name it tag_... and send it in Request.tags"
+        "turn, or name it tag_... and send it in Request.tags"
     )
 
 
@@ -177,12 +177,23 @@ def test_a_state_column_named_like_an_outcome_is_refused(project: Project, name:
     assert str(fault.value) == f"{path}: column {name!r} is one of the attempts' own; rename it"
 
 
-def test_what_the_caller_counted_may_be_a_feature(project: Project, attempt: Any, stored: Any) -> None:
+def test_a_request_column_named_like_an_outcome_is_refused(project: Project) -> None:
+    path = project.features / "counted.sql"
+    path.write_text("-- A row.\n-- grain: event_id\nselect event_id, input_tokens from attempts")
+
+    with pytest.raises(FeatureError) as fault:
+        features.join(project)
+
+    assert str(fault.value) == f"{path}: column 'input_tokens' is one of the attempts' own; rename it"
+
+
+def test_tags_may_be_features(project: Project, attempt: Any, stored: Any) -> None:
     (project.features / "counted.sql").write_text(
-        "-- A row.\n-- grain: event_id\nselect event_id, 7 as input_tokens, 'x' as tag_app from attempts"
+        "-- A row.\n-- grain: event_id\nselect event_id, team_id || '!' as tag_app from attempts"
     )
-    stored(project, [attempt(0, input_tokens=10)])
+    stored(project, [attempt(0, team_id="search")])
 
     joined = features.join(project)
 
-    assert joined.request_columns == ["input_tokens", "tag_app", "route", "team", "tools", "images", "turn", "text"]
+    assert joined.request_columns == ["tag_app", "route", "team", "tools", "images", "turn", "text"]
+    assert joined.rows.select("tag_app", "route", "team").rows() == [("search!", "maths", "search")]

@@ -101,6 +101,15 @@ def test_a_name_given_to_a_subquery_is_not_a_file_that_is_read(folder: Path, con
     assert [table.name for table in build_tables(con, read_folder(folder))] == ["hour"]
 
 
+def test_a_subquery_may_have_the_name_of_the_file_that_it_reads(folder: Path, con: Any) -> None:
+    (folder / "b_hour.sql").write_text(HOUR)
+    (folder / "a_day.sql").write_text(
+        "-- Calls by day.\n-- grain: endpoint, as_of\nwith b_hour as (select * from b_hour) select * from b_hour"
+    )
+
+    assert [table.name for table in build_tables(con, read_folder(folder))] == ["b_hour", "a_day"]
+
+
 def test_a_repeated_grain_is_refused_with_the_number_of_rows(folder: Path, con: Any) -> None:
     path = folder / "hour.sql"
     path.write_text("-- Calls.\n-- grain: endpoint, as_of\nselect endpoint, date '2026-01-01' as as_of from attempts")

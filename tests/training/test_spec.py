@@ -1,49 +1,106 @@
+from pathlib import Path
+
 import pytest
 
-from fairlead import project
 from fairlead.errors import ModelError
 from fairlead.training import spec
+from fairlead.training.spec import Gate, HeadPlan, Params, Spec
 
-GOOD = """
+GOOD = """\
 features = ["request_shape.*"]
 heads = [{ name = "quality", target = "quality" }]
+[params]
+rounds = 7
 [gate]
 metric = "brier"
 """
 
 
-def test_every_declared_predictor_reads():
-    declared = {one.name: [head.name for head in one.heads] for one in spec.read_all(project.defaults() / "models")}
+def refused(path: Path, text: str) -> str:
+    path.write_text(text)
+    with pytest.raises(ModelError) as fault:
+        spec.read(path)
+    return str(fault.value)
 
-    assert declared == {
-        "cost": ["input_tokens", "output_tokens", "output_tokens_p90"],
-        "latency": ["latency_s", "latency_p90_s"],
-        "quality": ["quality"],
-    }
+
+def test_a_file_is_read_with_its_defaults_and_named_after_itself(tmp_path: Path) -> None:
+    path = tmp_path / "quality.toml"
+    path.write_text(GOOD)
+
+    assert spec.read(path) == Spec(
+        name="quality",
+        features=["request_shape.*"],
+        heads=[HeadPlan(name="quality", target="quality")],
+        params=Params(rounds=7),
+        gate=Gate(metric="brier", at_most=1.02),
+    )
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "fault"),
+    ("wrong", "right"),
+    [("ronuds = 7", "rounds"), ("num_leafs = 7", "num_leaves"), ("learning_rates = 0.1", "learning_rate")],
+)
+def test_a_key_that_is_misspelt_is_refused_with_the_nearest_one(tmp_path: Path, wrong: str, right: str) -> None:
+    path = tmp_path / "quality.toml"
+    key = wrong.split(" ")[0]
+
+    said = refused(path, GOOD.replace("rounds = 7", wrong))
+
+    assert said == f"{path}: Object contains unknown field `{key}` - at `$.params`; did you mean `{right}`?"
+
+
+def test_a_misspelt_table_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
+    path = tmp_path / "quality.toml"
+
+    assert refused(path, GOOD.replace("[params]", "[parms]")) == (
+        f"{path}: Object contains unknown field `parms`; did you mean `params`?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
     [
-        ('metric = "brier"', 'metric = "brier"\nat_mots = 2', "unknown field `at_mots`.*did you mean `at_most`"),
-        ('metric = "brier"', 'metric = "auc"', "Invalid enum value 'auc' - at `\\$.gate.metric`"),
-        ('target = "quality"', 'target = "quality", alpha = 0.5', "quality takes no alpha"),
-        ('target = "quality"', 'target = "duration_s"', "every other target needs one"),
-        ('target = "quality"', 'target = "speed"', "Invalid enum value 'speed'"),
-        ("[gate]", "[params]\nnum_leaves = 100\n[gate]", "num_leaves"),
-        ("features =", "features", "not valid TOML"),
-        ('heads = [{ name = "quality", target = "quality" }]', "heads = []", "no heads"),
+        ("rounds = 7", "rounds = 0", "Expected `int` >= 1 - at `$.params.rounds`"),
+        ("rounds = 7", 'rounds = "7"', "Expected `int`, got `str` - at `$.params.rounds`"),
+        ('metric = "brier"', 'metric = "auc"', "Invalid enum value 'auc' - at `$.gate.metric`"),
+        ('target = "quality"', 'target = "joy"', "Invalid enum value 'joy' - at `$.heads[0].target`"),
+        ("[gate]", "[other]", "Object contains unknown field `other`"),
+        ('heads = [{ name = "quality", target = "quality" }]', "heads = []", "no heads; name at least one number to"),
+        (
+            'target = "quality"',
+            'target = "quality", alpha = 0.5',
+            "head 'quality': quality takes no alpha, every other target needs one",
+        ),
+        (
+            'target = "quality"',
+            'target = "duration_s"',
+            "head 'quality': quality takes no alpha, every other target needs one",
+        ),
+        ("[params]", "[params", "not valid TOML ("),
     ],
 )
-def test_a_fault_is_named_with_file_and_key(tmp_path, old, new, fault):
+def test_what_cannot_be_is_refused_with_the_file_and_the_key(tmp_path: Path, old: str, new: str, said: str) -> None:
     path = tmp_path / "quality.toml"
-    path.write_text(GOOD.replace(old, new))
 
-    with pytest.raises(ModelError, match=fault) as refused:
-        spec.read(path)
-    assert str(path) in str(refused.value)
+    assert refused(path, GOOD.replace(old, new)).startswith(f"{path}: {said}")
 
 
-def test_an_empty_folder_says_what_to_add(tmp_path):
-    with pytest.raises(ModelError, match="no predictor is declared here; add a TOML file"):
+def test_two_heads_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "quality.toml"
+    twice = '{ name = "quality", target = "quality" }, { name = "quality", target = "quality" }'
+
+    assert refused(path, GOOD.replace('{ name = "quality", target = "quality" }', twice)) == (
+        f"{path}: two heads are named 'quality'; rename one"
+    )
+
+
+def test_a_folder_is_read_by_name_and_an_empty_one_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as fault:
         spec.read_all(tmp_path)
+    (tmp_path / "b.toml").write_text(GOOD)
+    (tmp_path / "a.toml").write_text(GOOD)
+
+    assert str(fault.value) == (
+        f"{tmp_path}: no predictor is declared here; add a TOML file, see {tmp_path / 'README.md'}"
+    )
+    assert [one.name for one in spec.read_all(tmp_path)] == ["a", "b"]

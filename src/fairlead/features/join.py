@@ -84,12 +84,17 @@ def join(project: Project) -> Joined:
 def _columns(con: Any, table: FeatureTable) -> list[str]:
     names = [row[0] for row in con.sql(f'describe "{table.name}"').fetchall()]
     kept = [name for name in names if name not in (*table.grain, "as_of")]
+    own = [row[0] for row in con.sql(f"describe {_ATTEMPTS.format(columns='', joins='')}").fetchall()]
+    for name in kept:
+        if name in own:  # else an outcome would be learned from as if it were known before the call
+            raise FeatureError(f"{table.path}: column {name!r} is one of the attempts' own; rename it")
     if table.of_request:
         for name in kept:
             if name not in (*SCALARS, "text", *TEXT_FEATURES) and not name.startswith("tag_"):
                 raise FeatureError(
                     f"{table.path}: a request carries no {name!r}, so a gateway could not send it; use one of "
-                    f"{', '.join(SCALARS)}, or name it tag_... and send it in Request.tags"
+                    f"{', '.join(name for name in SCALARS if name not in own)}, or name it tag_... and send it in "
+                    "Request.tags"
                 )
     return kept
 

@@ -45,7 +45,10 @@ def read_folder(folder: Path) -> list[FeatureTable]:
 
 
 def _read(path: Path) -> FeatureTable:
-    sql = path.read_text(encoding="utf-8").strip().rstrip(";")
+    try:
+        sql = path.read_text(encoding="utf-8").strip().rstrip(";")
+    except UnicodeDecodeError as fault:
+        raise FeatureError(f"{path}: not UTF-8 ({fault}); save it as UTF-8") from fault
     if not sql.startswith("--"):
         raise FeatureError(
             f"{path}: no first comment; say what a row is, e.g. `-- How each endpoint did, hour by hour.`"
@@ -111,4 +114,8 @@ def _base_tables(node: Any) -> set[str]:
     if not isinstance(node, dict):
         return set()
     mine = {str(node["table_name"])} if node.get("type") == "BASE_TABLE" else set()
-    return mine.union(*map(_base_tables, node.values()))
+    given: set[str] = set()  # a name that the query itself gives to a subquery is no file, even when a file has it
+    for entry in (node.get("cte_map") or {}).get("map", []):
+        mine |= _base_tables(entry["value"]) - given
+        given.add(str(entry["key"]))
+    return mine | (set().union(*(_base_tables(part) for name, part in node.items() if name != "cte_map")) - given)
