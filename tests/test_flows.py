@@ -75,6 +75,7 @@ def test_every_deployment_has_a_utc_schedule_and_never_runs_twice_at_once():
 
 
 @pytest.mark.server
+@pytest.mark.timeout(150)
 @pytest.mark.slow
 def test_a_deployment_is_scheduled_and_runs_on_a_real_server(project, tmp_path):
     sample = ROOT / "data" / "requests.jsonl"

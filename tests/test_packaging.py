@@ -11,6 +11,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # About 190, most of them numpy's; a stray import of anything heavy brings hundreds.
 MOST_MODULES = 300
+DECIDE = """
+import sys
+from fairlead import Request, Router
+router = Router(sys.argv[1])
+print(router.decide(Request(text="What is 2 + 2?", route="maths", id="one")).endpoint)
+"""
 PROBE = """
 import json, sys, time
 before, started = set(sys.modules), time.process_time()
@@ -90,6 +96,17 @@ def test_the_wheel_imports_fast_and_starts_a_project_outside_the_checkout(bare, 
     assert Path(seen["where"]).is_relative_to(bare.parents[1])
     assert seen["modules"] < MOST_MODULES
     assert seen["features"] == sorted(path.name for path in (ROOT / "features").iterdir() if path.is_file())
+
+
+def test_the_wheel_alone_decides_as_the_pipeline_does(bare, tmp_path):
+    demo = tmp_path / "demo"
+    start = "from fairlead.cli import main; main()"
+    _run(sys.executable, "-c", start, "demo", str(demo), "--requests", "1500", cwd=tmp_path)
+    published = str(demo / "var" / "published")
+
+    alone = _run(str(bare), "-I", "-c", DECIDE, published, cwd=tmp_path)
+
+    assert alone == _run(sys.executable, "-c", DECIDE, published, cwd=tmp_path)
 
 
 def _run(*command: str, cwd: Path) -> str:

@@ -151,9 +151,11 @@ def init(root: Path) -> Project:
     for part in _PARTS:
         origin, target = source / part, root / part
         if origin.is_dir():
-            shutil.copytree(origin, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-        elif not target.exists():
-            shutil.copy2(origin, target)
+            shutil.copytree(
+                origin, target, dirs_exist_ok=True, copy_function=_copy, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        else:
+            _copy(origin, target)
     with pyproject.open("a", encoding="utf-8") as out:
         out.write(("\n" if pyproject.stat().st_size else "") + _PYPROJECT)
     (root / ".gitignore").write_text("var/\n", encoding="utf-8") if not (root / ".gitignore").exists() else None
@@ -168,6 +170,11 @@ def defaults() -> Path:
         if (folder / "models").is_dir() and (folder / "features").is_dir():
             return folder
     raise ProjectError(f"the default project is missing beside {Path(__file__).parent}; reinstall fairlead")
+
+
+def _copy(origin: str | Path, target: str | Path) -> None:
+    if not Path(target).exists():
+        shutil.copy2(origin, target)
 
 
 def _settings(pyproject: Path) -> dict[str, Any] | None:

@@ -84,7 +84,8 @@ def test_tables_are_built_after_what_they_read(folder: Path, con: Any) -> None:
     (folder / "b_hour.sql").write_text(HOUR)
     (folder / "a_day.sql").write_text(
         "-- Calls by day.\n-- grain: endpoint, as_of\n"
-        "with b as (select * from b_hour) select endpoint, max(as_of) as as_of, sum(calls) as day from b group by all;\n"
+        "with b as (select * from b_hour)\n"
+        "select endpoint, max(as_of) as as_of, sum(calls) as day from b group by all;\n"
     )
 
     built = build_tables(con, read_folder(folder))
@@ -95,7 +96,8 @@ def test_tables_are_built_after_what_they_read(folder: Path, con: Any) -> None:
 
 def test_a_name_given_to_a_subquery_is_not_a_file_that_is_read(folder: Path, con: Any) -> None:
     (folder / "hour.sql").write_text(
-        "-- Calls by hour.\n-- grain: event_id\nwith hour as (select event_id from attempts) select event_id from hour\n"
+        "-- Calls by hour.\n-- grain: event_id\n"
+        "with hour as (select event_id from attempts) select event_id from hour\n"
     )
 
     assert [table.name for table in build_tables(con, read_folder(folder))] == ["hour"]

@@ -70,3 +70,13 @@ def test_what_is_published_decides(trained):
 
     assert decision.endpoint in made.endpoints
     assert all(one.quality is not None and one.cost_usd is not None for one in decision.ranked)
+
+
+def test_what_has_no_champion_is_not_published(copy):
+    before = (copy.published / CURRENT).read_bytes()
+    shutil.copy(copy.models / "quality.toml", copy.models / "zeal.toml")
+
+    with pytest.raises(GateError, match="no champion of 'zeal' is registered; run `fairlead train`"):
+        publish(copy)
+
+    assert (copy.published / CURRENT).read_bytes() == before

@@ -16,12 +16,17 @@ MODELS = [f"provider/model-{index}" for index in range(7)]
         Weighted(),
         Weighted({MODELS[0]: 3, MODELS[4]: 1}),
         Weighted({MODELS[1]: 1}, default=0.5),
+        Weighted({MODELS[0]: 1e-310, MODELS[1]: 5e-310}),
+        Weighted({MODELS[0]: 1e308, MODELS[1]: 1e308}, default=1e308),
         Intelligent(),
         Intelligent(usd_price=20),
         Intelligent(usd_price=5, second_price=0.01, quality_floor=0.6),
         Intelligent(usd_price=5, temperature=0.02, exploration=0.1),
         Intelligent(temperature=0.5, top=1),
         Intelligent(exploration=1.0, top=99),
+        Intelligent(temperature=5e-324, exploration=0.1),
+        Intelligent(usd_price=20, temperature=1e300),
+        Intelligent(usd_price=1e300, quality_floor=0.5, temperature=0.1),
     ],
     ids=repr,
 )
@@ -78,6 +83,30 @@ def test_exploration_spreads_over_the_best_few():
     assert got.tolist() == [[pytest.approx(0.9), pytest.approx(0.1), 0.0]]
 
 
+def test_the_temperature_says_how_much_better_is_how_much_likelier():
+    case = given(quality=[0.9, 0.8, 0.1])
+
+    got = Intelligent(temperature=0.1, top=2).probabilities(case)
+
+    assert got[0] == pytest.approx([np.e / (1 + np.e), 1 / (1 + np.e), 0.0])
+
+
+def test_only_eligible_endpoints_share_the_weights_and_all_of_them_where_none_has_one():
+    case = given(eligible=[True, False, True])
+
+    weights = {MODELS[0]: 1, MODELS[1]: 5, MODELS[2]: 3}
+    assert Weighted(weights).probabilities(case).tolist() == [[0.25, 0.0, 0.75]]
+    assert Weighted({MODELS[1]: 5}).probabilities(case).tolist() == [[0.5, 0.0, 0.5]]
+    assert Weighted({MODELS[0]: 1}).probabilities(case).tolist() == [[1.0, 0.0, 0.0]]
+    assert Weighted({MODELS[0]: 1}, default=1).probabilities(case).tolist() == [[0.5, 0.0, 0.5]]
+
+
+def test_an_unknown_latency_is_charged_like_the_slowest_and_unknown_quality_is_none():
+    case = given(quality=[0.9, np.nan, 0.7], latency_s=[np.nan, 1.0, 9.0])
+
+    assert Intelligent(second_price=0.1).scores(case).tolist() == [[pytest.approx(0.0), -0.1, pytest.approx(-0.2)]]
+
+
 @pytest.mark.parametrize(
     ("name", "parameters", "fault"),
     [
@@ -85,7 +114,17 @@ def test_exploration_spreads_over_the_best_few():
         ("intelligent", {"temperature": float("nan")}, "temperature must be"),
         ("intelligent", {"exploration": 2}, "exploration must be a share"),
         ("intelligent", {"price": 1}, "unexpected keyword argument 'price'"),
+        ("intelligent", {"usd_price": "much"}, "policy intelligent"),
+        ("intelligent", {"second_price": float("inf")}, "second_price must be a number from 0 up"),
+        ("intelligent", {"top": 0}, "top a whole number from 1 up"),
+        ("intelligent", {"top": 2.5}, "top a whole number from 1 up"),
+        ("intelligent", {"top": float("inf")}, "policy intelligent"),
+        ("intelligent", {"quality_floor": float("nan")}, "quality_floor must be a number, not nan"),
+        ("intelligent", {"quality_floor": "high"}, "policy intelligent"),
         ("weighted", {"weights": {"a": -1}}, "the weight of 'a'"),
+        ("weighted", {"weights": {"a": float("nan")}}, "the weight of 'a' must be a number from 0 up, not nan"),
+        ("weighted", {"weights": {"a": 1}, "default": -1}, "default must be a number from 0 up, not -1"),
+        ("weighted", {"weights": ["abc"]}, "policy weighted"),
         ("clever", {}, "no policy named 'clever'; there are intelligent, weighted"),
     ],
 )

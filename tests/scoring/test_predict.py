@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from fairlead import Request
+from fairlead import Request, Router
 from fairlead.scoring import Batch, Predictor, Snapshot
 
 
@@ -64,3 +65,47 @@ def test_a_batch_gives_what_single_requests_give(snapshot):
         alone = predicted(snapshot, request)
         assert together.quality[row].tolist() == alone.quality[0].tolist()
         assert together.cost_usd[row].tolist() == alone.cost_usd[0].tolist()
+
+
+@pytest.mark.parametrize("count", [-1, float("nan"), float("inf"), "many", [3], 10**400])
+def test_a_count_that_cannot_be_is_as_good_as_none(snapshot, count):
+    asked = Request(text="x" * 36, route="maths", input_tokens=count, tools=count)
+
+    got, plain = predicted(snapshot, asked), predicted(snapshot, Request(text="x" * 36, route="maths"))
+
+    assert got.cost_usd.tolist() == plain.cost_usd.tolist()
+
+
+@pytest.mark.parametrize("route", [3, ["maths"], {"maths": 1}, b"maths", float("nan")])
+def test_a_route_that_is_no_text_is_as_good_as_unknown(snapshot, route):
+    got = predicted(snapshot, Request(route=route))
+
+    assert got.quality[0] == pytest.approx(sigmoid([0.5, 1.5]))
+
+
+def test_where_only_dollars_were_logged_dollars_are_predicted(make_snapshot):
+    given = make_snapshot(prices=((None, None), (None, None)))
+    heads = {
+        name: head
+        for name, source in (("cost_usd", "latency_s"), ("cost_usd_p90", "latency_p90_s"))
+        for head in [replace(given.heads[source], spec=replace(given.heads[source].spec, name=name))]
+    }
+    heads["cost_usd"] = replace(heads["cost_usd"], scale=np.array([[3.0, 3.0], [9.0, 9.0]]))
+    specs = [head.spec for head in heads.values()]
+    snapshot = replace(given, heads=heads, manifest=replace(given.manifest, heads=specs))
+
+    got = predicted(Snapshot.from_bytes(snapshot.to_bytes()), Request(route="maths"))
+
+    assert got.cost_usd[0] == pytest.approx([3.0, 6.0])
+    assert got.cost_p90_usd[0] == pytest.approx([3.0, 6.0])  # never under the mean
+    assert all(np.isnan(values).all() for values in (got.quality, got.quality_low, got.latency_s, got.latency_p90_s))
+    assert got.eligible.all()
+
+
+def test_a_snapshot_that_predicts_nothing_still_decides(make_snapshot):
+    given = make_snapshot()
+    empty = replace(given, heads={}, manifest=replace(given.manifest, heads=[]))
+
+    decision = Router(Snapshot.from_bytes(empty.to_bytes())).decide(Request(id="r"))
+
+    assert (decision.endpoint, decision.ranked[0].quality, decision.ranked[0].cost_usd) == ("cheap", None, None)

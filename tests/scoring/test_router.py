@@ -9,6 +9,7 @@ import pytest
 from fairlead import Intelligent, Request, Router, Weighted
 from fairlead.errors import UsageError
 from fairlead.scoring import Batch, Decision
+from fairlead.scoring.router import uniform
 from fairlead.scoring.snapshot import CURRENT, LAST_GOOD
 
 
@@ -90,6 +91,64 @@ def test_a_newer_snapshot_is_taken_and_an_older_or_damaged_one_is_not(make_snaps
     assert not router.reload(tmp_path)
     assert "not a fairlead snapshot" in router.refused
     assert router.snapshot.manifest.version == 3
+
+
+def test_a_damaged_current_file_is_named_even_where_the_last_good_one_is_older(make_snapshot, tmp_path):
+    make_snapshot(version=2).write(tmp_path / CURRENT)
+    make_snapshot(version=1).write(tmp_path / LAST_GOOD)
+    router = Router(tmp_path)
+    (tmp_path / CURRENT).write_bytes(b"damaged")
+
+    taken = router.reload(tmp_path)
+
+    assert (taken, router.snapshot.manifest.version) == (False, 2)
+    assert "not a fairlead snapshot" in router.refused
+    assert router.refused.endswith("the last good one is not used: version 1 is older than 2")
+
+
+def test_a_snapshot_whose_policy_cannot_be_built_is_not_taken(make_snapshot, tmp_path):
+    make_snapshot(version=1).write(tmp_path / CURRENT)
+    router = Router(tmp_path)
+    make_snapshot(version=2, parameters={"usd_price": "much"}).write(tmp_path / CURRENT)
+
+    taken = router.reload(tmp_path)
+
+    assert (taken, router.snapshot.manifest.version) == (False, 1)
+    assert "policy intelligent" in router.refused
+    assert router.decide(Request(route="maths")).endpoint == "dear"
+
+
+def test_a_repaired_file_is_taken_and_the_refusal_forgotten(make_snapshot, tmp_path):
+    make_snapshot(version=1).write(tmp_path / CURRENT)
+    router = Router(tmp_path)
+    (tmp_path / CURRENT).write_bytes(b"damaged")
+    assert not router.reload(tmp_path)
+
+    make_snapshot(version=1).write(tmp_path / CURRENT)
+
+    assert router.reload(tmp_path)
+    assert router.refused is None
+
+
+def test_an_exploring_policy_chooses_as_often_as_it_says(snapshot):
+    router = Router(snapshot, Intelligent(usd_price=10, temperature=1.0, exploration=0.3), seed=3)
+    decisions = [router.decide(Request(id=f"r-{number}", route="maths")) for number in range(2000)]
+    said = {one.endpoint: one.propensity for one in decisions[0].ranked}
+
+    counts = {name: sum(one.endpoint == name for one in decisions) for name in said}
+
+    chi_square = sum((counts[name] - 2000 * share) ** 2 / (2000 * share) for name, share in said.items())
+    assert chi_square < 10.83  # one in a thousand, at one degree of freedom
+    assert all(one.propensity == said[one.endpoint] for one in decisions)
+    assert {one.metadata()["is_exploration"] for one in decisions} == {True, False}
+
+
+def test_the_draw_is_even_and_depends_on_seed_and_id_alone():
+    draws = np.array([uniform(1, f"r-{number}") for number in range(4000)])
+
+    counts = np.histogram(draws, bins=20, range=(0, 1))[0]
+    assert ((counts - 200) ** 2 / 200).sum() < 43.8  # one in a thousand, at 19 degrees of freedom
+    assert uniform(1, "r-1") == draws[1] != uniform(2, "r-1")
 
 
 def test_a_router_that_starts_on_the_last_good_one_says_so(make_snapshot, tmp_path):

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from fairlead.errors import SnapshotRefusedError
-from fairlead.scoring import Snapshot, open_published
+from fairlead.errors import FairleadError, SnapshotRefusedError
+from fairlead.scoring import Request, Router, Snapshot, open_published
 from fairlead.scoring.snapshot import CURRENT, LAST_GOOD, _digest
 
 
@@ -80,6 +80,53 @@ def test_a_file_too_large_is_not_read(make_snapshot, tmp_path, monkeypatch):
 
     with pytest.raises(SnapshotRefusedError, match="more than the 100 bytes"):
         Snapshot.read(tmp_path / CURRENT)
+
+
+def test_what_a_sealed_manifest_may_hold_is_refused_or_decides(make_snapshot):
+    good = make_snapshot().to_bytes()
+    rng = np.random.default_rng(1)
+    refused = decided = 0
+    for _ in range(300):
+
+        def spoil(manifest, arrays):
+            name = str(rng.choice(sorted(manifest)))
+            manifest[name] = [None, 0, -1, "x", [], {}, [None], {"a": 1}, True, 1e300][int(rng.integers(10))]
+
+        try:
+            snapshot = Snapshot.from_bytes(resealed(good, spoil))
+            Router(snapshot).decide(Request(id="r", route="maths"))
+            decided += 1
+        except FairleadError:
+            refused += 1
+
+    assert refused > 150
+    assert decided > 10
+
+
+def test_any_bytes_are_refused_and_nothing_else(make_snapshot):
+    good = make_snapshot().to_bytes()
+    length = int.from_bytes(good[:8], "little")
+    cases = [b"", b"\x00" * 7, b"\xff" * 8, (2**63).to_bytes(8, "little") + good[8:], good[: 8 + length]]
+    cases += [good[:8] + header.ljust(length) + good[8 + length :] for header in (b"[]", b"{}", b'{"__metadata__":{}}')]
+    cases += [good[:8] + b"[" * length + good[8 + length :], good + b"\x00"]
+
+    for case in cases:
+        with pytest.raises(SnapshotRefusedError, match="not a fairlead snapshot"):
+            Snapshot.from_bytes(case)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(make_snapshot, tmp_path, monkeypatch):
+    make_snapshot(version=1).write(tmp_path / CURRENT)
+
+    def full(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("fairlead.scoring.snapshot.os.replace", full)
+    with pytest.raises(OSError, match="no space left"):
+        make_snapshot(version=2).write(tmp_path / CURRENT)
+
+    assert [path.name for path in tmp_path.iterdir()] == [CURRENT]
+    assert Snapshot.read(tmp_path / CURRENT).manifest.version == 1
 
 
 def test_the_last_good_snapshot_serves_when_the_current_is_damaged(make_snapshot, tmp_path):

@@ -1,6 +1,5 @@
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,13 +60,3 @@ def make_frame() -> Callable[..., Frame]:
         )
 
     return make
-
-
-@pytest.fixture(scope="session")
-def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow database that is migrated and empty, to begin registries from."""
-    from fairlead.training.registry import Registry
-
-    folder = tmp_path_factory.mktemp("registry")
-    Registry(folder)
-    return folder / "mlflow.db"

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fairlead.errors import ModelError
 from fairlead.scoring.manifest import Column
@@ -92,8 +93,47 @@ def test_a_rows_own_label_does_not_reach_its_out_of_fold_prediction():
         assert (first.oof_own != second.oof_own).any()
 
 
+def test_nothing_of_a_held_out_fold_reaches_its_predictions(make_frame):
+    frame = make_frame(600, outcome=lambda _rng, words, _route, _endpoint: np.where(words > 0, 0.9, 0.1))
+    steady = Params(rounds=8, learning_rate=0.05)  # so strong a signal that every fold stops at the last round
+    fold = folds_of(frame.group, 4)
+    changed = replace(frame, targets={**frame.targets, "quality": frame.targets["quality"].copy()})
+    changed.targets["quality"][0] += 0.05
+
+    first, second = fit_head(frame, QUALITY, steady), fit_head(changed, QUALITY, steady)
+
+    assert (first.trees, first.serve) == (second.trees, second.serve) == (8, "forest")
+    mine = fold == fold[0]
+    assert first.oof[mine].tolist() == second.oof[mine].tolist()
+    assert (first.oof[~mine] != second.oof[~mine]).any()
+
+
+def test_rows_of_one_prompt_are_not_judged_by_their_twins(make_frame):
+    coin = make_frame(
+        900, rows_a_prompt=6, outcome=lambda rng, words, _route, _endpoint: rng.random(150).repeat(6) > 0.5
+    )
+
+    head = fit_head(coin, QUALITY, Params(rounds=150, learning_rate=0.1, num_leaves=31, min_data_in_leaf=2))
+
+    # A tree could name each prompt by its words: held-out prompts show that there is nothing in it.
+    assert head.serve == "table"
+    assert head.metrics["loss_served"] > 0.2
+
+
+def test_a_log_of_one_prompt_cannot_be_learned_from(make_frame):
+    frame = make_frame(300, rows_a_prompt=150)
+
+    with pytest.raises(ModelError) as fault:
+        fit_head(frame, QUALITY, FAST)
+
+    assert str(fault.value) == (
+        "quality: the rows with quality repeat fewer than 4 prompts, so none can be held out; ingest logs with more "
+        "different prompts"
+    )
+
+
 def test_too_few_rows_are_said_to_be_too_few():
-    with pytest.raises(ModelError, match="quality: 20 rows have quality, 50 are needed; ingest more logs"):
+    with pytest.raises(ModelError, match="quality: 20 rows have quality, 50 are needed; ingest more feedback"):
         fit_head(frame(20, signal=1.0), QUALITY, FAST)
 
 

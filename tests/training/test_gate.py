@@ -44,3 +44,18 @@ def test_without_fresh_rows_the_recorded_losses_are_compared(trained):
 
     assert gate.judge(candidate, heads, later, frame).promote
     assert not gate.judge(candidate, heads, lucky, frame).promote
+
+
+def test_predictors_declared_anew_are_not_held_against_the_old(trained):
+    here, _ = trained
+    champion = Registry(here.registry).champion("quality").predictor
+    frame, heads, candidate = fitted(here)
+    fewer = replace(champion, heads=[])
+    others = replace(champion, spec=replace(champion.spec, features=["request_shape.route"]))
+
+    verdicts = [gate.judge(candidate, heads, old, frame) for old in (fewer, others)]
+
+    assert (
+        verdicts
+        == [gate.Verdict(True, "heads or features were declared anew, so the champion answers another question")] * 2
+    )

@@ -3,7 +3,7 @@ import pytest
 from msgspec.structs import replace
 
 from fairlead import training
-from fairlead.errors import GateError, ModelError
+from fairlead.errors import GateError, ModelError, UsageError
 from fairlead.publish import publish
 from fairlead.scoring import Snapshot
 from fairlead.scoring.snapshot import CURRENT
@@ -72,7 +72,7 @@ def test_a_missing_file_says_to_train_again(trained, tmp_path):
 
 
 def test_training_without_logs_or_on_a_wrong_share_is_said_plainly(project):
-    with pytest.raises(ModelError, match="holdout must be a share"):
+    with pytest.raises(UsageError, match="holdout must be a share"):
         training.train(project, holdout=1.0)
     with pytest.raises(Exception, match="no attempts to learn from; run `fairlead ingest`"):
         training.train(project)

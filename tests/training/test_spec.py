@@ -42,7 +42,7 @@ def test_a_file_is_read_with_its_defaults_and_named_after_itself(tmp_path: Path)
 )
 def test_a_key_that_is_misspelt_is_refused_with_the_nearest_one(tmp_path: Path, wrong: str, right: str) -> None:
     path = tmp_path / "quality.toml"
-    key = wrong.split(" ")[0]
+    key = wrong.split(" ", maxsplit=1)[0]
 
     said = refused(path, GOOD.replace("rounds = 7", wrong))
 
@@ -97,10 +97,20 @@ def test_two_heads_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_a_folder_is_read_by_name_and_an_empty_one_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as fault:
         spec.read_all(tmp_path)
-    (tmp_path / "b.toml").write_text(GOOD)
+    (tmp_path / "b.toml").write_text(GOOD.replace('name = "quality"', 'name = "other"'))
     (tmp_path / "a.toml").write_text(GOOD)
 
     assert str(fault.value) == (
         f"{tmp_path}: no predictor is declared here; add a TOML file, see {tmp_path / 'README.md'}"
     )
     assert [one.name for one in spec.read_all(tmp_path)] == ["a", "b"]
+
+
+def test_a_head_in_two_files_is_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.toml").write_text(GOOD)
+
+    with pytest.raises(ModelError) as fault:
+        spec.read_all(tmp_path)
+
+    assert str(fault.value) == (f"{tmp_path / 'b.toml'}: head 'quality' is also in {tmp_path / 'a.toml'}; rename one")

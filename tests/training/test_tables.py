@@ -27,9 +27,7 @@ def test_one_row_moves_its_cell_less_than_many_do() -> None:
 
 
 def test_values_nobody_saw_are_left_out_and_unknown_routes_count_for_the_endpoint() -> None:
-    table = tables.fit(
-        np.array([1.0, np.nan, 1.0]), np.array([0.0, 0.0, np.nan]), np.zeros(3, dtype=int), (2, 1)
-    )
+    table = tables.fit(np.array([1.0, np.nan, 1.0]), np.array([0.0, 0.0, np.nan]), np.zeros(3, dtype=int), (2, 1))
 
     np.testing.assert_allclose(table, [[1.0], [1.0]])
 

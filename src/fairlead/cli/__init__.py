@@ -32,7 +32,7 @@ def main() -> None:
     try:
         app()
     except FairleadError as fault:
-        sys.stderr.write(f"fairlead: {fault}\n")
+        sys.stderr.write(f"fairlead: {' '.join(str(fault).split())}\n")
         sys.exit(2 if isinstance(fault, UsageError) else 1)
     except KeyboardInterrupt:
         sys.stderr.write("fairlead: stopped\n")

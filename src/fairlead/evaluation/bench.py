@@ -61,7 +61,8 @@ def run(  # noqa: PLR0913  these are the command's options
     tell("writing", 0.9)
     out.mkdir(parents=True, exist_ok=True)
     _write(
-        _predictions(data, forest, Predictor(_medians(learned.snapshot)).candidates(batch)), out / "predictions.parquet"
+        _predictions(data, forest, Predictor(_medians(learned.snapshot)).candidates(batch), frame),
+        out / "predictions.parquet",
     )
     decisions = _decisions(data, learned, points, {"intelligent": forest, "category_table": table})
     _write(decisions, out / "decisions.parquet")
@@ -86,6 +87,8 @@ def run(  # noqa: PLR0913  these are the command's options
 
 def _one_label(frame: Frame, seed: int) -> Frame:
     """Keep one endpoint's outcome a prompt, drawn evenly: what a log with even exploration would hold."""
+    _, prompt, answers = np.unique(frame.ids, return_inverse=True, return_counts=True)
+    frame = msgspec.structs.replace(frame, propensity=1 / answers[prompt])
     draw = np.random.default_rng(seed).random(len(frame))
     order = np.lexsort((draw, frame.ids))
     _, first = np.unique(frame.ids[order], return_index=True)
@@ -138,8 +141,8 @@ def _decisions(
     return pl.concat(parts).select("policy", "operating_point", *KEY, "model", "propensity")
 
 
-def _predictions(data: Matrix, mean: Candidates, median: Candidates) -> pl.DataFrame:
-    """One row for each test prompt and model; null where the matrix has no such target."""
+def _predictions(data: Matrix, mean: Candidates, median: Candidates, frame: Frame) -> pl.DataFrame:
+    """One row for each test prompt and model; null where the matrix has no such target of that model."""
     names = mean.endpoints
     keys = data.test.select(KEY)
     index = np.repeat(np.arange(keys.height), len(names))
@@ -151,7 +154,12 @@ def _predictions(data: Matrix, mean: Candidates, median: Candidates) -> pl.DataF
         "latency_s": mean.latency_s,
         "latency_p90_s": mean.latency_p90_s,
     }
-    columns = {name: pl.Series(values.ravel(), dtype=pl.Float64).fill_nan(None) for name, values in numbers.items()}
+    targets = {"quality": "quality", "cost": "cost_usd", "latency": "duration_s"}
+    columns = {}
+    for name, values in numbers.items():
+        seen = frame.endpoint[np.isfinite(frame.targets[targets[name.split("_")[0]]])]
+        known = np.where(np.isin(np.arange(len(names)), seen), values, np.nan)
+        columns[name] = pl.Series(known.ravel(), dtype=pl.Float64).fill_nan(None)
     return keys[index].with_columns(model=pl.Series(list(names) * keys.height, dtype=pl.String), **columns)
 
 

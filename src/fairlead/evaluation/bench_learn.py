@@ -166,7 +166,7 @@ def _against_outcomes(frame: Frame, quality: Array, cost: Array, stand_in: Array
         seen[prompt, frame.endpoint] = reward
         known = np.isfinite(reward)
         if not full and known.any():
-            rows, chance = prompt[known], np.full(int(known.sum()), 1 / quality.shape[1])
+            rows, chance = prompt[known], frame.propensity[known]
             base = np.nan_to_num(predicted[rows], nan=0.0)
             seen[rows] = estimators.pseudo_outcomes(reward[known], frame.endpoint[known], chance, base)
             seen[rows] = np.where(np.isfinite(predicted[rows]), seen[rows], np.nan)

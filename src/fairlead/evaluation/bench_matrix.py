@@ -57,7 +57,10 @@ def read_matrix(matrix: Path, train: Path, test: Path, metadata: tuple[str, ...]
         whole = whole.with_columns(pl.lit(None, pl.String).alias("prompt"))
     kept = list(dict.fromkeys((*KEY, "prompt", "model", *_OUTCOMES, *metadata)))
     whole = whole.select(kept).sort(*KEY, "model")
-    wanted, held = _keys(train), _keys(test)
+    nested = [name for name in metadata if whole[name].dtype.is_nested()]
+    if nested:
+        raise UsageError(f"--metadata: {nested[0]!r} is {whole[nested[0]].dtype}; a column holds one value a row")
+    wanted, held = (_keys(path, whole) for path in (train, test))
     if wanted.join(held, on=KEY, how="inner").height:
         raise UsageError(f"{train} and {test} share prompts; a prompt is either learned from or judged on")
     learned = whole.join(wanted, on=KEY, how="semi", maintain_order="left")
@@ -77,7 +80,7 @@ def requests_of(rows: pl.DataFrame, known: tuple[str, ...]) -> Batch:
     """Take the request features of a matrix's rows; each distinct prompt is read once."""
     prompts, index = np.unique(rows["prompt"].fill_null("").to_numpy(), return_inverse=True)
     text = np.array([text_features(prompt) for prompt in prompts], dtype=np.float32).reshape(-1, len(TEXT_FEATURES))
-    scalars = {name: np.array(rows[name].to_list(), dtype=object) for name in known}
+    scalars = {name: np.array(_plain(rows[name]).to_list(), dtype=object) for name in known}
     if known:
         scalars["route"] = np.array([None if v is None else str(v) for v in rows[known[0]]], dtype=object)
     return Batch(text=text[index], scalars=scalars)
@@ -127,7 +130,7 @@ def _columns(rows: pl.DataFrame, matrix: Matrix) -> tuple[list[Column], dict[str
             columns.append(Column(name, "request"))
         else:
             columns.append(Column(name, "request", "category"))
-            categories[name] = sorted(set(rows[name].drop_nulls().cast(pl.String).to_list()))
+            categories[name] = sorted(set(_plain(rows[name]).drop_nulls().to_list()))
     columns.append(Column("endpoint", "endpoint", "category"))
     return columns, categories
 
@@ -139,12 +142,19 @@ def _parquet(path: Path) -> pl.DataFrame:
         raise ReadError(f"{path}: not a readable Parquet file ({fault})") from fault
 
 
-def _keys(path: Path) -> pl.DataFrame:
+def _plain(values: pl.Series) -> pl.Series:
+    """Numbers stay numbers, everything else is a category by its text."""
+    return values if values.dtype.is_numeric() else values.cast(pl.String)
+
+
+def _keys(path: Path, whole: pl.DataFrame) -> pl.DataFrame:
     rows = _parquet(path)
     for column in KEY:
         if column not in rows.columns:
             raise ReadError(f"{path}: no column {column!r}; a split has {', '.join(KEY)}")
-    return rows.select(KEY).unique()
+        if rows[column].dtype.is_numeric() != whole[column].dtype.is_numeric():
+            raise ReadError(f"{path}: {column} is {rows[column].dtype}, in the matrix it is {whole[column].dtype}")
+    return rows.select(pl.col(column).cast(whole[column].dtype) for column in KEY).unique()
 
 
 def _number(rows: pl.DataFrame, name: str) -> Array:

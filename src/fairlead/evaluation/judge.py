@@ -62,7 +62,8 @@ def judge(project: Project, *, truth: Path | None = None, since: datetime.dateti
     """
     snapshot, _ = open_published(project.published)
     trained = snapshot.manifest.lineage.get("trained_until")
-    cut = since or (datetime.datetime.fromisoformat(trained) if trained else None)
+    # Judging before the training's end would let predictors recite what they learned, so `since` only shortens.
+    cut = max((m for m in (since, datetime.datetime.fromisoformat(trained) if trained else None) if m), default=None)
     log = replay(features.join(project), snapshot.endpoints, cut)
     case = _Case(
         log=log,

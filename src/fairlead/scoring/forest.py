@@ -116,13 +116,12 @@ class Forest(Struct, frozen=True, kw_only=True):
         if any(getattr(self, part).ndim != 1 for part in FIELDS):
             raise SnapshotRefusedError(f"forest {name}: an array that is not a list; publish the snapshot again")
         nodes, leaves, sets = len(self.feature), len(self.leaf), len(self.set_start) - 1
+        if any(len(part) != nodes for part in (self.threshold, self.decision, self.left, self.right)):
+            raise SnapshotRefusedError(f"forest {name}: nodes of unequal length; publish the snapshot again")
         own = np.arange(nodes)
         children = np.concatenate((self.left, self.right))
         categorical = (self.decision & _CATEGORICAL) != 0
         faults = {
-            "nodes of unequal length": any(
-                len(part) != nodes for part in (self.threshold, self.decision, self.left, self.right)
-            ),
             "a feature out of range": bool(nodes) and not (self.feature.min() >= 0 and self.feature.max() < features),
             "a child that is not below its parent": bool(
                 (((self.left <= own) & (self.left >= 0)) | ((self.right <= own) & (self.right >= 0))).any()

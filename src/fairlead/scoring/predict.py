@@ -117,7 +117,7 @@ class Predictor:
     def _input_tokens(self, batch: Batch, ratio: Array) -> Array:
         estimated = (np.expm1(batch.text[:, [_BYTES_LOG]].astype(np.float64)) / BYTES_PER_TOKEN + 1) * ratio
         known = numbers(batch.scalars["input_tokens"])[:, None] if "input_tokens" in batch.scalars else np.nan
-        return np.where(np.isnan(known), estimated, known)
+        return np.where(np.isfinite(known) & (known >= 0), known, estimated)
 
     def _scale(self, name: str) -> Array:
         head = self.snapshot.heads.get(name)
@@ -142,13 +142,21 @@ def column_values(batch: Batch, column: Column, codes: dict[str, dict[str, int]]
         return np.full(len(batch), np.nan)
     if column.kind == "category":
         known = codes.get(column.name, {})
-        return np.array([known.get(value, np.nan) for value in values], dtype=np.float64)
+        codes_of = [known.get(value, np.nan) if isinstance(value, str) else np.nan for value in values]
+        return np.array(codes_of, dtype=np.float64)
     return numbers(values)
 
 
 def numbers(values: Array) -> Array:
-    """Read an object array of numbers and None as float64 with NaN."""
-    return np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)
+    """Read an object array as float64: NaN for None and for what is no number, since a caller may send anything."""
+    return np.array([np.nan if value is None else _float(value) for value in values], dtype=np.float64)
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return float("nan")
 
 
 def _number(value: float | None) -> float:

@@ -78,8 +78,16 @@ def fit_head(frame: Frame, plan: HeadPlan, params: Params, *, every_endpoint: bo
     target = frame.targets.get(plan.target, np.full(len(frame), np.nan))
     kept = np.flatnonzero(np.isfinite(target))
     if kept.size < LEAST_ROWS:
-        raise ModelError(f"{plan.name}: {kept.size} rows have {plan.target}, {LEAST_ROWS} are needed; ingest more logs")
+        more = "feedback" if plan.target == "quality" else "logs"
+        raise ModelError(
+            f"{plan.name}: {kept.size} rows have {plan.target}, {LEAST_ROWS} are needed; ingest more {more}"
+        )
     part = frame.take(kept)
+    if len(np.unique(part.group)) < FOLDS:
+        raise ModelError(
+            f"{plan.name}: the rows with {plan.target} repeat fewer than {FOLDS} prompts, so none can be held out; "
+            "ingest logs with more different prompts"
+        )
     link: Literal["exp", "sigmoid"] = "sigmoid" if plan.alpha is None else "exp"
     natural, base = target[kept], part.base_tokens if plan.target == "input_tokens" else np.ones(kept.size)
     value = natural if link == "sigmoid" else _log(natural, base, plan)

@@ -10,6 +10,7 @@ from msgspec import Struct
 from fairlead.training.fit import FittedHead, loss
 from fairlead.training.frame import Frame
 from fairlead.training.predictor import TrainedHead, TrainedPredictor, own_predictions
+from fairlead.training.spec import HeadPlan
 
 __all__ = ["Verdict", "judge"]
 
@@ -35,6 +36,8 @@ def judge(
         return Verdict(True, "first of its name")
     if champion.signature != candidate.signature:
         return Verdict(True, "endpoints, routes or features changed, so the champion no longer fits them")
+    if _declared(champion) != _declared(candidate):
+        return Verdict(True, "heads or features were declared anew, so the champion answers another question")
     limit = candidate.spec.gate.at_most
     ratios = {
         head.plan.name: _ratio(head, champion, old, frame) for head, old in zip(fitted, champion.heads, strict=True)
@@ -44,6 +47,10 @@ def judge(
         all(ratio <= limit for ratio in ratios.values()),
         f"{candidate.spec.gate.metric} as a share of the champion's: {said}; at most {limit}",
     )
+
+
+def _declared(predictor: TrainedPredictor) -> tuple[list[str], list[HeadPlan]]:
+    return sorted(predictor.spec.features), [head.plan for head in predictor.heads]
 
 
 def _ratio(head: FittedHead, champion: TrainedPredictor, old: TrainedHead, frame: Frame) -> float:

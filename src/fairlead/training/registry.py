@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,12 +109,6 @@ class Registry:
             self._client.get_registered_model(name)
         except MlflowException:
             self._client.create_registered_model(name)
-
-
-def copy_empty(template: Path, folder: Path) -> None:
-    """Start a registry from an empty one that is already migrated, which saves MLflow's ten seconds of migrations."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(template, folder / "mlflow.db")
 
 
 def _params(predictor: TrainedPredictor) -> dict[str, Any]:

@@ -62,7 +62,9 @@ def read(path: Path) -> Spec:
         raise ModelError(f"{path}: {_hint(str(fault))}") from fault
     if not spec.heads:
         raise ModelError(f"{path}: no heads; name at least one number to predict")
-    for head in spec.heads:
+    for place, head in enumerate(spec.heads):
+        if head.name in [other.name for other in spec.heads[:place]]:
+            raise ModelError(f"{path}: two heads are named {head.name!r}; rename one")
         if (head.target == "quality") != (head.alpha is None):
             raise ModelError(f"{path}: head {head.name!r}: quality takes no alpha, every other target needs one")
     return msgspec.structs.replace(spec, name=path.stem)
@@ -73,7 +75,13 @@ def read_all(folder: Path) -> list[Spec]:
     files = sorted(folder.glob("*.toml"))
     if not files:
         raise ModelError(f"{folder}: no predictor is declared here; add a TOML file, see {folder / 'README.md'}")
-    return [read(path) for path in files]
+    specs = [read(path) for path in files]
+    owner: dict[str, Path] = {}
+    for path, head in ((path, head) for path, one in zip(files, specs, strict=True) for head in one.heads):
+        if head.name in owner:  # a snapshot holds the heads of all predictors side by side
+            raise ModelError(f"{path}: head {head.name!r} is also in {owner[head.name]}; rename one")
+        owner[head.name] = path
+    return specs
 
 
 def _hint(fault: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import Struct
 
 from fairlead import features
-from fairlead.errors import ModelError
+from fairlead.errors import ModelError, UsageError
 from fairlead.project import Project
 from fairlead.training import calibrate, gate, logs, spec
 from fairlead.training.fit import FittedHead, fit_head
@@ -91,7 +91,7 @@ def train(
 
 def _cut(joined: features.Joined, holdout: float) -> datetime.datetime | None:
     if not 0 <= holdout < 1:
-        raise ModelError(f"holdout must be a share from 0 up to 1, not {holdout}")
+        raise UsageError(f"holdout must be a share from 0 up to 1, not {holdout}")
     if holdout == 0 or not joined.rows.height:
         return None
     moment: datetime.datetime = joined.rows["start_time"].sort()[int((joined.rows.height - 1) * (1 - holdout))]
