@@ -74,7 +74,7 @@ def test_what_is_published_decides(trained):
 
 def test_what_has_no_champion_is_not_published(copy):
     before = (copy.published / CURRENT).read_bytes()
-    shutil.copy(copy.models / "quality.toml", copy.models / "zeal.toml")
+    (copy.models / "quality.toml").rename(copy.models / "zeal.toml")
 
     with pytest.raises(GateError, match="no champion of 'zeal' is registered; run `fairlead train`"):
         publish(copy)

@@ -55,6 +55,9 @@ class Intelligent:
         self.usd_price, self.second_price, self.quality_floor = usd_price, second_price, quality_floor
         self.temperature, self.top, self.exploration = temperature, int(top), exploration
 
+    def __repr__(self) -> str:
+        return f"Intelligent({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
     def scores(self, candidates: Candidates) -> Array:
         """Give the predicted utility of each endpoint.
 

@@ -37,6 +37,9 @@ class Weighted:
             if not (np.isfinite(weight) and weight >= 0):
                 raise UsageError(f"policy weighted: {what} must be a number from 0 up, not {weight}")
 
+    def __repr__(self) -> str:
+        return f"Weighted({self.weights!r}, default={self.default:g})"
+
     def scores(self, candidates: Candidates) -> np.ndarray[Any, Any]:
         """Give each endpoint's weight."""
         weights = np.array([self.weights.get(name, self.default) for name in candidates.endpoints], dtype=np.float64)
