@@ -1,3 +1,5 @@
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -6,22 +8,44 @@ from pathlib import Path
 
 import pytest
 
+from fairlead.cli import main
+
 DATA = Path(__file__).parents[2] / "data"
 COMMANDS = [
     *("init", "demo", "ingest", "build", "train", "publish", "judge", "decide", "report", "simulate", "bench", "prices")
 ]
 
 
-def fairlead(*arguments, cwd, stdin=None):
+def in_a_process(*arguments, cwd):
+    path = os.pathsep.join(sys.path)  # the engine is found from any folder
     return subprocess.run(
         [sys.executable, "-c", "from fairlead.cli import main; main()", *map(str, arguments)],
         cwd=cwd,
-        input=stdin,
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "COLUMNS": "200"},
+        env={**os.environ, "PYTHONPATH": path},
     )
+
+
+def fairlead(*arguments, cwd, stdin=""):
+    """The same in this process: a new one imports for seconds."""
+    out, err, typed = io.StringIO(), io.StringIO(), io.TextIOWrapper(io.BytesIO(stdin.encode()))
+    command = ["fairlead", *map(str, arguments)]
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setattr(sys, "argv", command)
+        patch.setattr(sys, "stdin", typed)
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code or 0
+    return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
@@ -58,6 +82,38 @@ def test_outside_a_project_one_line_says_what_to_do(arguments, tmp_path):
         "fairlead: no pyproject.toml with a [tool.fairlead] table in this folder or above it; "
         "run `fairlead init` to start a project here\n"
     )
+
+
+def test_a_process_of_its_own_ends_as_its_result_says(tmp_path):
+    wrong, failed, done = (in_a_process(*one, cwd=tmp_path) for one in (["nothing"], ["train"], ["init", "--help"]))
+
+    assert (wrong.returncode, failed.returncode, done.returncode) == (2, 1, 0)
+    assert (failed.stdout, failed.stderr.count("\n")) == ("", 1)
+
+
+def test_a_failure_is_one_line_even_where_the_database_says_more(started):
+    path = started / "features" / "wrong.sql"
+    path.write_text("-- A row.\n-- grain: event_id\nselect event_id, teem_id from attempts\n")
+
+    done = fairlead("build", cwd=started)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"fairlead: {path}: ")
+    assert "teem_id" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_too_few_rows_and_a_wrong_share_are_said_plainly(started):
+    log = started / "few.jsonl"
+    log.write_text("".join((DATA / "requests.jsonl").read_text("utf-8").splitlines(keepends=True)[:20]))
+    fairlead("ingest", log, cwd=started)
+
+    few, much = fairlead("train", cwd=started), fairlead("train", "--holdout", "2", cwd=started)
+
+    assert few.returncode == 1
+    assert few.stderr.startswith("fairlead: input_tokens: ")
+    assert few.stderr.endswith(" rows have input_tokens, 50 are needed; ingest more logs\n")
+    assert (much.returncode, much.stderr) == (2, "fairlead: holdout must be a share from 0 up to 1, not 2.0\n")
 
 
 def test_a_project_is_started_once(started):
@@ -149,7 +205,7 @@ def test_the_demo_does_not_touch_a_folder_that_is_not_its_own(tmp_path):
 
 @pytest.mark.slow
 def test_the_demo_runs_the_whole_loop_and_ends_with_its_report(tmp_path):
-    done = fairlead("demo", tmp_path / "demo", "--requests", 1500, cwd=tmp_path)
+    done = fairlead("demo", tmp_path / "demo", "--requests", 1000, cwd=tmp_path)
 
     assert done.returncode == 0, done.stderr
     path = Path(done.stdout.splitlines()[-1])

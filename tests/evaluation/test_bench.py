@@ -7,6 +7,7 @@ import pytest
 from fairlead import project
 from fairlead.errors import ReadError, UsageError
 from fairlead.evaluation import bench
+from fairlead.evaluation.bench_matrix import Matrix, frame_of, requests_of
 
 KEY = ["dataset", "prompt_id"]
 MODELS = project.defaults() / "models"
@@ -200,3 +201,86 @@ def test_a_sample_of_each_public_set_runs(shared, tmp_path, name):
 
     assert predictions["quality"].null_count() == 0
     assert decisions["operating_point"].n_unique() > 2
+
+
+def test_a_cost_that_no_prompt_shows_of_a_model_is_not_made_up(tmp_path):
+    odd = pl.col("model") == "odd"
+    rows = matrix(150).drop("tokens_in", "tokens_out").with_columns(cost_usd=pl.when(~odd).then("cost_usd"))
+
+    _, predictions, decisions = Case(tmp_path, rows).run()
+
+    nulls = predictions.group_by("model").agg(pl.col("cost_usd", "cost_p90_usd", "quality").null_count()).sort("model")
+    assert nulls.rows() == [("large", 0, 0, 0), ("odd", 45, 45, 0), ("small", 0, 0, 0)]
+    assert "odd" not in set(decisions["model"])
+
+
+@pytest.mark.parametrize("change", ["repeated", "unanswered", "integer"])
+def test_a_matrix_may_be_untidy(tmp_path, change):
+    rows = matrix(150)
+    number = pl.col("prompt_id").str.slice(1).cast(pl.Int64)
+    untidy = {
+        "repeated": pl.concat([rows, rows]),
+        "unanswered": rows.filter((pl.col("model") != "odd") | (number % 3 == 0)),
+        "integer": rows.with_columns(prompt_id=number),
+    }
+
+    _, predictions, decisions = Case(tmp_path, untidy[change], labels="bandit").run()
+
+    assert predictions.height == 45 * 3
+    assert predictions.select(*KEY, "model").n_unique() == predictions.height
+    assert decisions.filter(policy="intelligent", operating_point="no_worse").select(KEY).n_unique() == 45
+
+
+def test_a_label_that_is_rarer_counts_for_more_where_a_model_did_not_answer_all():
+    rows = matrix(150)
+    number = pl.col("prompt_id").str.slice(1).cast(pl.Int64)
+    whole = Matrix(
+        train=rows.filter((pl.col("model") != "odd") | (number % 3 == 0)).sort(*KEY, "model"),
+        test=rows.select(*KEY, "prompt").unique(KEY),
+        models=("large", "odd", "small"),
+        known=("dataset",),
+    )
+
+    one = bench._one_label(frame_of(whole), seed=0)
+
+    assert len(one) == len(set(one.ids.tolist())) == 150
+    answers = np.array([3 if int(name.split("p")[1]) % 3 == 0 else 2 for name in one.ids])
+    assert one.propensity == pytest.approx(1 / answers)
+
+
+def test_metadata_that_is_true_or_false_is_known_in_the_test_too(tmp_path):
+    rows = matrix(150).with_columns(flag=pl.col("n_tools") == 1)
+
+    batch = requests_of(rows, ("dataset", "flag"))
+    summary, _, _ = Case(tmp_path, rows, metadata=("dataset", "flag")).run()
+
+    assert set(batch.scalars["flag"].tolist()) == {"true", "false"}
+    assert summary["metadata"] == ["dataset", "flag"]
+
+
+def test_keys_of_another_type_and_columns_of_lists_are_refused_in_words(tmp_path):
+    rows = matrix(60).with_columns(tags=pl.concat_list("dataset"))
+    Case(tmp_path, rows)
+    parts = [tmp_path / f"{name}.parquet" for name in ("matrix", "train", "test")]
+
+    with pytest.raises(UsageError, match=r"--metadata: 'tags' is List\(String\); a column holds one value a row"):
+        bench.run(*parts, tmp_path / "out", MODELS, metadata=("tags",))
+    pl.read_parquet(parts[1]).with_columns(prompt_id=pl.int_range(pl.len())).write_parquet(parts[1])
+    with pytest.raises(ReadError, match=r"train.parquet: prompt_id is Int64, in the matrix it is String"):
+        bench.run(*parts, tmp_path / "out", MODELS)
+
+
+def test_blanking_with_nulls_changes_nothing_either(full, tmp_path):
+    _, predictions, decisions = full
+    rows = matrix()
+    keys = rows.select(KEY).unique().sort(KEY)
+    learned = keys.filter(pl.int_range(pl.len()) % 10 < 7).with_columns(kept=pl.lit(True))
+    outcomes = ("quality", "cost_usd", "tokens_in", "tokens_out", "latency_s")
+    blank = rows.join(learned, on=KEY, how="left").with_columns(
+        pl.when("kept").then(name).alias(name) for name in outcomes
+    )
+
+    _, other_predictions, other_decisions = Case(tmp_path, blank.drop("kept")).run()
+
+    assert other_predictions.equals(predictions)
+    assert other_decisions.equals(decisions)

@@ -135,3 +135,23 @@ def test_an_endpoint_that_the_snapshot_does_not_know_has_no_weight(trained):
 
     assert set(log.endpoint.tolist()) == {-1}
     assert np.isfinite(log.outcomes["cost_usd"]).all()
+
+
+def test_an_earlier_since_does_not_let_predictors_recite_what_they_learned(trained):
+    here, _ = trained
+    start = features.join(here).rows["start_time"].min()
+
+    usual, earlier = evaluation.judge(here), evaluation.judge(here, since=start)
+    later = evaluation.judge(here, since=usual.window.start + (usual.window.end - usual.window.start) / 2)
+
+    assert (earlier.requests, earlier.window) == (usual.requests, usual.window)
+    assert later.requests < usual.requests
+    assert later.window.start > usual.window.start
+
+
+def test_nothing_newer_than_the_moment_asked_for_is_said_plainly(trained):
+    here, _ = trained
+    end = evaluation.judge(here).window.end
+
+    with pytest.raises(EvidenceError, match=r"no requests after .* whose prompts were not learned from; ingest newer"):
+        evaluation.judge(here, since=end)

@@ -80,29 +80,17 @@ def test_a_quantile_covers_its_share_of_rows_not_learned_from():
     assert np.mean(fresh.targets["output_tokens"] <= np.exp(value)) == pytest.approx(0.9, abs=0.03)
 
 
-def test_a_rows_own_label_does_not_reach_its_out_of_fold_prediction():
-    before = frame(600, signal=1.0)
-    changed = frame(600, signal=1.0)
-    changed.targets["quality"][0] = 1 - changed.targets["quality"][0]
-    fixed = Params(rounds=1, learning_rate=0.1)
-
-    first, second = fit_head(before, QUALITY, fixed), fit_head(changed, QUALITY, fixed)
-
-    if first.serve == second.serve and first.trees == second.trees:
-        assert first.oof_own[0] == second.oof_own[0]
-        assert (first.oof_own != second.oof_own).any()
-
-
 def test_nothing_of_a_held_out_fold_reaches_its_predictions(make_frame):
     frame = make_frame(600, outcome=lambda _rng, words, _route, _endpoint: np.where(words > 0, 0.9, 0.1))
-    steady = Params(rounds=8, learning_rate=0.05)  # so strong a signal that every fold stops at the last round
+    steady = Params(rounds=8, learning_rate=0.05)  # the number of rounds is the one choice all folds share
     fold = folds_of(frame.group, 4)
     changed = replace(frame, targets={**frame.targets, "quality": frame.targets["quality"].copy()})
     changed.targets["quality"][0] += 0.05
 
     first, second = fit_head(frame, QUALITY, steady), fit_head(changed, QUALITY, steady)
 
-    assert (first.trees, first.serve) == (second.trees, second.serve) == (8, "forest")
+    assert (first.serve, second.serve) == ("forest", "forest")
+    assert first.trees == second.trees > 0
     mine = fold == fold[0]
     assert first.oof[mine].tolist() == second.oof[mine].tolist()
     assert (first.oof[~mine] != second.oof[~mine]).any()

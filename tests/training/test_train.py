@@ -33,9 +33,9 @@ def declare(here: Project, at_most: float = 1.02) -> None:
     )
 
 
-@pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    made = projects.init(tmp_path_factory.mktemp("train") / "project")
+@pytest.fixture
+def here(tmp_path: Path) -> Project:
+    made = projects.init(tmp_path / "project")
     log = simulate.run(made.root / "gateway", requests=500, endpoints=3, exploration=0.5, seed=2)
     ingest.load(made, [log.log, log.feedback])
     declare(made)
