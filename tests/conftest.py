@@ -37,6 +37,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[projects.Project,
     here = projects.init(tmp_path_factory.mktemp("trained") / "project")
     made = simulate.run(here.root / "gateway", requests=2500, endpoints=4, exploration=0.6, seed=0)
     shutil.copy(made.prices, here.contract)
+    # Folds follow hashed prompts, so a key of its own gives every run the same predictors.
+    here.var.mkdir()
+    (here.var / "hash.key").write_bytes(b"tests")
     ingest.load(here, [made.log, made.feedback])
     features.build(here)
     training.train(here)
