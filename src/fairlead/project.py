@@ -27,7 +27,8 @@ _PYPROJECT: Final = """\
 [tool.fairlead]
 # var = "var"                       # where the lake, the registry, snapshots and reports are kept
 # [tool.fairlead.policy]
-# floor_share = 1.0                 # the quality a policy must keep, as a share of the best single endpoint's
+# goal = "status_quo"               # no worse than now; or "best_single", or "floor"
+# floor_share = 0.99                # with "floor": the share of the best single endpoint's quality to keep
 """
 
 
