@@ -12,7 +12,7 @@ from fairlead.evaluation import simulate
 
 # Two workers on two cores are slower with four threads each.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Folds are drawn by hashed prompts; with a key made anew each time, a gate that is nearly met would pass only mostly.
+# Folds follow hashed prompts: with one key every run fits the same predictors.
 os.environ["FAIRLEAD_HASH_KEY"] = "tests"
 
 
@@ -37,9 +37,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[projects.Project,
     here = projects.init(tmp_path_factory.mktemp("trained") / "project")
     made = simulate.run(here.root / "gateway", requests=2500, endpoints=4, exploration=0.6, seed=0)
     shutil.copy(made.prices, here.contract)
-    # Folds follow hashed prompts, so a key of its own gives every run the same predictors.
-    here.var.mkdir()
-    (here.var / "hash.key").write_bytes(b"tests")
     ingest.load(here, [made.log, made.feedback])
     features.build(here)
     training.train(here)
