@@ -18,7 +18,7 @@ HOSTILE = {
     "not_an_object": ["[1]", "1", '"text"', "null", "true"],
     "unknown_format": ["{}", '{"a": 1}', '{"startTime": 1}'],
     "nan_or_infinity": ['{"startTime": NaN}', '{"startTime": -Infinity}'],
-    "too_deep": ['{"a":' * 6000 + "1" + "}" * 6000],
+    "too_deep": ['{"a":' * 100_000 + "1" + "}" * 100_000],
 }
 
 
