@@ -17,8 +17,8 @@ def copy(trained, tmp_path):
     return project.open_project(tmp_path / "copy")
 
 
-def test_a_published_snapshot_follows_its_boosters(trained):
-    here, _ = trained
+def test_a_published_snapshot_follows_its_boosters(copy):
+    here = copy
 
     done = publish(here, parameters={"usd_price": 5.0})
 
@@ -31,8 +31,8 @@ def test_a_published_snapshot_follows_its_boosters(trained):
     assert snapshot.manifest.lineage["quality"].startswith("version 1, run ")
 
 
-def test_a_failed_audit_changes_nothing(trained, monkeypatch):
-    here, _ = trained
+def test_a_failed_audit_changes_nothing(copy, monkeypatch):
+    here = copy
     before = (here.published / CURRENT).read_bytes()
     monkeypatch.setitem(publish.__globals__, "TOLERANCE", -1.0)
 
@@ -42,8 +42,8 @@ def test_a_failed_audit_changes_nothing(trained, monkeypatch):
     assert (here.published / CURRENT).read_bytes() == before
 
 
-def test_a_policy_that_cannot_be_built_is_not_published(trained):
-    here, _ = trained
+def test_a_policy_that_cannot_be_built_is_not_published(copy):
+    here = copy
     before = (here.published / CURRENT).read_bytes()
 
     with pytest.raises(UsageError, match="no policy named 'clever'"):
