@@ -141,18 +141,14 @@ def _training(
 def _table_training(frame: Frame, stand_in: Array | None, full: bool) -> Training:
     """The same for the category table: cross-fitted means of quality and of dollars."""
     shape = (frame.routes + 1, len(frame.endpoints))
-    fold, route = folds_of(frame.group, FOLDS), frame.route
+    fold = folds_of(frame.group, FOLDS)
     _, first = _prompts(frame)
-    code = np.where(np.isfinite(route[first]), route[first], shape[0] - 1).astype(np.int64)
     predicted = []
     for name in ("quality", "cost_usd"):
-        out, target = np.full((len(first), shape[1]), np.nan), frame.targets[name]
-        for part in range(FOLDS):
-            rest, mine = fold != part, fold[first] == part
-            table = tables.fit(target[rest], route[rest], frame.endpoint[rest], shape)
-            # The table of dollars says 0 for an endpoint without any; that is unknown, not free.
-            table[:, ~np.isfinite(_means(frame, target))] = np.nan
-            out[mine] = table[code[mine]]
+        target = frame.targets[name]
+        out = tables.crossfit_all(target, frame.route, frame.endpoint, shape, fold)[first]
+        # The table of dollars says 0 for an endpoint without any; that is unknown, not free.
+        out[:, ~np.isfinite(_means(frame, target))] = np.nan
         predicted.append(out)
     return _against_outcomes(frame, predicted[0], predicted[1], stand_in, full)
 

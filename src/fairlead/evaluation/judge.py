@@ -41,6 +41,8 @@ class _Case(Struct, frozen=True, kw_only=True):
     log: Replay
     predicted: Candidates
     truth: simulate.Truth | None
+    usable: dict[str, Array]  # by metric: the requests whose outcome and propensity are known
+    observed: dict[str, Statistic]  # by metric: what the log itself had on those requests
 
 
 class _Valued(Struct, frozen=True, kw_only=True):
@@ -65,14 +67,16 @@ def judge(project: Project, *, truth: Path | None = None, since: datetime.dateti
     # Judging before the training's end would let predictors recite what they learned, so `since` only shortens.
     cut = max((m for m in (since, datetime.datetime.fromisoformat(trained) if trained else None) if m), default=None)
     log = replay(features.join(project), snapshot.endpoints, cut)
+    usable = _usable(log)
     case = _Case(
         log=log,
         predicted=Predictor(snapshot).candidates(log.batch),
         truth=simulate.truth_arrays(truth, log.request_ids, snapshot.endpoints) if truth else None,
+        usable=usable,
+        observed={name: mean("status_quo", log.outcomes[name][rows]) for name, rows in usable.items() if rows.any()},
     )
-    usable = _observed(case)
     policies = _policies(case, snapshot)
-    valued = {name: _valued(case, chances, usable) for name, _, chances in policies}
+    valued = {name: _valued(case, chances) for name, _, chances in policies}
     candidate = valued[snapshot.manifest.policy]
     found = Judgement(
         judged_at=datetime.datetime.now(datetime.UTC),
@@ -81,9 +85,9 @@ def judge(project: Project, *, truth: Path | None = None, since: datetime.dateti
         propensities_share=float(np.isfinite(log.propensity).mean()),
         candidate=snapshot.manifest.policy,
         policies=[
-            _status_quo(case, usable, candidate),
+            _status_quo(case, candidate),
             *(
-                _judged(case, name, kind, chances, usable, valued[name], candidate if kind == "baseline" else None)
+                _judged(case, name, kind, chances, valued[name], candidate if kind == "baseline" else None)
                 for name, kind, chances in policies
             ),
         ],
@@ -119,13 +123,13 @@ def _policies(case: _Case, snapshot: Snapshot) -> list[tuple[str, Kind, Array]]:
     return found
 
 
-def _observed(case: _Case) -> dict[str, Array]:
+def _usable(log: Replay) -> dict[str, Array]:
     """Say which requests each metric can be judged on: outcome and propensity known."""
-    known = np.isfinite(case.log.propensity) & (case.log.propensity > 0)
-    return {name: known & np.isfinite(case.log.outcomes[name]) for name in METRICS}
+    known = np.isfinite(log.propensity) & (log.propensity > 0)
+    return {name: known & np.isfinite(log.outcomes[name]) for name in METRICS}
 
 
-def _status_quo(case: _Case, usable: dict[str, Array], candidate: _Valued) -> PolicyJudgement:
+def _status_quo(case: _Case, candidate: _Valued) -> PolicyJudgement:
     """The log itself: plain means of what happened, over every request with an outcome."""
     metrics = {}
     for name in METRICS:
@@ -133,9 +137,6 @@ def _status_quo(case: _Case, usable: dict[str, Array], candidate: _Valued) -> Po
         value = judgement.reading(mean(name, seen).estimate()) if len(seen) > 1 else None
         metrics[name] = Metric(ips=value, snips=value, dr=value)
     shares = np.bincount(case.log.endpoint + 1, minlength=len(case.predicted.endpoints) + 1)[1:] / max(len(case.log), 1)
-    observed = {
-        name: mean("status_quo", case.log.outcomes[name][usable[name]]) for name in METRICS if usable[name].any()
-    }
     return PolicyJudgement(
         name="status_quo",
         kind="status_quo",
@@ -144,19 +145,21 @@ def _status_quo(case: _Case, usable: dict[str, Array], candidate: _Valued) -> Po
         max_weight_share=1 / len(case.log),
         verdict="can tell",
         reasons=[],
-        candidate_savings_share=_against(candidate.dr("cost_usd"), observed.get("cost_usd"), candidate.verdict),
-        candidate_quality_change=_against(candidate.dr("quality"), observed.get("quality"), candidate.verdict, True),
+        candidate_savings_share=_against(candidate.dr("cost_usd"), case.observed.get("cost_usd"), candidate.verdict),
+        candidate_quality_change=_against(
+            candidate.dr("quality"), case.observed.get("quality"), candidate.verdict, True
+        ),
         endpoint_shares=dict(zip(case.predicted.endpoints, shares.tolist(), strict=True)),
     )
 
 
-def _valued(case: _Case, chances: Array, usable: dict[str, Array]) -> _Valued:
+def _valued(case: _Case, chances: Array) -> _Valued:
     """Estimate every metric of a policy's choices (n, K), and say how far the log supports it."""
     target = np.where(case.log.endpoint >= 0, chances[np.arange(len(chances)), case.log.endpoint], 0.0)
     known = np.isfinite(case.log.propensity)
     weight = target[known] / case.log.propensity[known]
     return _Valued(
-        statistics={metric: _statistics(case, metric, chances, target, usable[metric]) for metric in METRICS},
+        statistics={metric: _statistics(case, metric, chances, target) for metric in METRICS},
         verdict=overlap.verdict(weight, propensities_share=float(known.mean())),
     )
 
@@ -166,14 +169,12 @@ def _judged(
     name: str,
     kind: Kind,
     chances: Array,
-    usable: dict[str, Array],
     valued: _Valued,
     candidate: _Valued | None,
 ) -> PolicyJudgement:
     true = simulate.true_value(case.truth, chances) if case.truth else None
     truths = {} if true is None else {"quality": true.quality, "cost_usd": true.cost_usd, "latency_s": true.duration_s}
     verdict = valued.verdict
-    observed = {m: mean("status_quo", case.log.outcomes[m][usable[m]]) for m in METRICS if usable[m].any()}
     both = verdict if candidate is None or not verdict.can_tell else candidate.verdict
     return PolicyJudgement(
         name=name,
@@ -193,8 +194,8 @@ def _judged(
         max_weight_share=verdict.max_weight_share,
         verdict=verdict.verdict,
         reasons=[*verdict.reasons, *verdict.remedies],
-        savings_share=_against(valued.dr("cost_usd"), observed.get("cost_usd"), verdict),
-        quality_change=_against(valued.dr("quality"), observed.get("quality"), verdict, True),
+        savings_share=_against(valued.dr("cost_usd"), case.observed.get("cost_usd"), verdict),
+        quality_change=_against(valued.dr("quality"), case.observed.get("quality"), verdict, True),
         candidate_savings_share=_against(candidate.dr("cost_usd"), valued.dr("cost_usd"), both) if candidate else None,
         candidate_quality_change=(
             _against(candidate.dr("quality"), valued.dr("quality"), both, True) if candidate else None
@@ -203,7 +204,8 @@ def _judged(
     )
 
 
-def _statistics(case: _Case, metric: str, chances: Array, target: Array, rows: Array) -> dict[str, Statistic]:
+def _statistics(case: _Case, metric: str, chances: Array, target: Array) -> dict[str, Statistic]:
+    rows = case.usable[metric]
     if rows.sum() < 2:
         return {}
     predicted = getattr(case.predicted, metric)

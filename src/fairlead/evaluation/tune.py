@@ -15,6 +15,7 @@ from fairlead.ingest import prices
 from fairlead.project import Project
 from fairlead.publish import endpoints_of
 from fairlead.training import logs, tables
+from fairlead.training.fit import FOLDS
 from fairlead.training.frame import Frame, folds_of
 from fairlead.training.predictor import TrainedHead, TrainedPredictor
 from fairlead.training.registry import Registry
@@ -105,17 +106,12 @@ def _out_of_fold(
 
 def _tables(frame: Frame) -> tuple[Array, Array]:
     """The category table's quality and dollars (n, K), each row from the other folds."""
-    shape, fold = (frame.routes + 1, len(frame.endpoints)), folds_of(frame.group, 4)
-    route = np.where(np.isfinite(frame.route), frame.route, shape[0] - 1).astype(np.int64)
-    out = []
-    for name in ("quality", "cost_usd"):
-        whole = np.zeros((len(frame), shape[1]))
-        for part in np.unique(fold):
-            others = fold != part
-            table = tables.fit(frame.targets[name][others], frame.route[others], frame.endpoint[others], shape)
-            whole[~others] = table[route[~others]]
-        out.append(whole)
-    return out[0], out[1]
+    shape, fold = (frame.routes + 1, len(frame.endpoints)), folds_of(frame.group, FOLDS)
+    quality, cost = (
+        tables.crossfit_all(frame.targets[name], frame.route, frame.endpoint, shape, fold)
+        for name in ("quality", "cost_usd")
+    )
+    return quality, cost
 
 
 def _training(frame: Frame, quality: Array, cost: Array) -> Training:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import lightgbm as lgb
-import msgspec
 import numpy as np
 from msgspec import Struct
 
@@ -237,8 +236,3 @@ def _keep_last_good(folder: Path) -> None:
     beside.unlink(missing_ok=True)
     os.link(folder / CURRENT, beside)
     os.replace(beside, folder / LAST_GOOD)
-
-
-def to_json(published: Published) -> str:
-    """Give the result as JSON."""
-    return msgspec.json.encode(published).decode()

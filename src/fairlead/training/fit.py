@@ -10,6 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from fairlead.errors import ModelError
+from fairlead.scoring.table import CategoryTable
 from fairlead.training import calibrate, tables
 from fairlead.training.frame import Frame, folds_of
 from fairlead.training.spec import HeadPlan, Params
@@ -149,7 +150,7 @@ def _out_of_fold(
         inner = _Rows(*(getattr(rows, name)[train] for name in _Rows.__struct_fields__))
         table, start = _table(inner, plan, shape), np.zeros(len(rows.value))
         start[train] = _crossfit(inner, plan, shape, inner.fold)
-        start[held] = _lookup(table, rows.route[held])[np.arange(held.sum()), rows.endpoint[held]]
+        start[held] = CategoryTable(values=table).lookup(rows.route[held])[np.arange(held.sum()), rows.endpoint[held]]
         boosters.append(_boost(frame, rows, start, plan, params, train, held))
         fitted.append(table)
     trees = int(np.mean([max(booster.best_iteration, 0) for booster in boosters]))
@@ -157,7 +158,7 @@ def _out_of_fold(
     out = _Held(np.zeros(size), np.zeros(size), np.zeros(wide), np.zeros(wide))
     for part, booster in enumerate(boosters):
         mine = np.flatnonzero(rows.fold == part)
-        table = _lookup(fitted[part], rows.route[mine])
+        table = CategoryTable(values=fitted[part]).lookup(rows.route[mine])
         out.own[mine] = table[np.arange(mine.size), rows.endpoint[mine]]
         if trees:
             out.own_trees[mine] = np.asarray(booster.predict(rows.x[mine], raw_score=True, num_iteration=trees))
@@ -205,11 +206,6 @@ def _linked(table: Array, plan: HeadPlan) -> Array:
     share = np.clip(table, 0.01, 0.99)
     logit: Array = np.log(share / (1 - share))
     return logit
-
-
-def _lookup(table: Array, route: Array) -> Array:
-    found: Array = table[np.where(np.isfinite(route), route, len(table) - 1).astype(np.int64)]
-    return found
 
 
 def _natural(value: Array, link: str) -> Array:

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 from fairlead.errors import ModelError
 from fairlead.scoring.manifest import Column
 from fairlead.scoring.request import FEATURE_VERSION
+from fairlead.scoring.table import CategoryTable
 from fairlead.training.fit import FittedHead
 from fairlead.training.frame import Frame
 from fairlead.training.spec import HeadPlan, Spec
@@ -91,9 +92,7 @@ def collect(frame: Frame, spec: Spec, heads: list[FittedHead], margins: tuple[Ar
 
 def own_predictions(predictor: TrainedPredictor, head: TrainedHead, frame: Frame) -> Array:
     """Predict each row at the endpoint that served it, in link space: (n,)."""
-    route = frame.route
-    code = np.where(np.isfinite(route), route, len(head.table) - 1).astype(np.int64)
-    value: Array = head.table[code, frame.endpoint]
+    value: Array = CategoryTable(values=head.table).lookup(frame.route)[np.arange(len(frame)), frame.endpoint]
     if head.serve == "forest":
         value = value + lgb.Booster(model_str=head.booster).predict(frame.rows(), raw_score=True)
         value = value + head.offset[frame.endpoint]

@@ -6,7 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 
-__all__ = ["crossfit", "fit"]
+from fairlead.scoring.table import CategoryTable
+
+__all__ = ["crossfit", "crossfit_all", "fit"]
 
 Array = np.ndarray[Any, Any]
 STRENGTH: Final = 5.0  # a cell counts as much as its prior once it has this many rows
@@ -35,12 +37,17 @@ def fit(value: Array, route: Array, endpoint: Array, shape: tuple[int, int]) -> 
 
 def crossfit(value: Array, route: Array, endpoint: Array, shape: tuple[int, int], fold: Array) -> Array:
     """Give each row (n,) its table value as fitted on the other folds, so that no row sees itself."""
-    out = np.zeros(len(value))
-    code = np.where(np.isfinite(route), route, shape[0] - 1).astype(np.int64)
+    own: Array = crossfit_all(value, route, endpoint, shape, fold)[np.arange(len(value)), endpoint]
+    return own
+
+
+def crossfit_all(value: Array, route: Array, endpoint: Array, shape: tuple[int, int], fold: Array) -> Array:
+    """The same for every endpoint: (n, K)."""
+    out = np.zeros((len(value), shape[1]))
     for part in np.unique(fold):
         mine = fold == part
-        table = fit(value[~mine], route[~mine], endpoint[~mine], shape)
-        out[mine] = table[code[mine], endpoint[mine]]
+        table = CategoryTable(values=fit(value[~mine], route[~mine], endpoint[~mine], shape))
+        out[mine] = table.lookup(route[mine])
     return out
 
 
