@@ -24,7 +24,8 @@ SCHEMA_VERSION: Final = 1
 Id = Annotated[str, Meta(min_length=1, max_length=1024)]
 Label = Annotated[str, Meta(max_length=512, extra={"dictionary": True})]
 Document = Annotated[str, Meta(max_length=4_194_304)]
-Tokens = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Tokens = Annotated[int, Meta(ge=0, le=1_000_000_000)]  # of one call
+Count = Annotated[int, Meta(ge=0, le=2**62)]  # of a span of time
 Small = Annotated[int, Meta(ge=0, le=32_767, extra={"arrow": "int16"})]
 Seconds = Annotated[float, Meta(ge=0, le=10_000_000)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -163,6 +164,7 @@ class Feedback(Struct, kw_only=True, gc=False):
     time: Moment
     ingested_at: Moment
     source_instance: Label | None = None
+    source_updated_at: Moment | None = None
     target_kind: Label  # attempt, request, trace, conversation, response
     target_id: Id
     response_id: Id | None = None
@@ -235,19 +237,27 @@ class Usage(Struct, kw_only=True):
     ingested_at: Moment
     bucket_start: Moment
     bucket_end: Moment
+    source_instance: Label | None = None
+    source_updated_at: Moment | None = None
     provider_name: Label
     model: Label | None = None
     project_id: Id | None = None
+    team_id: Id | None = None
+    user_id: Id | None = None  # keyed hash
     api_key_id: Id | None = None
+    region: Label | None = None
     service_tier: Label | None = None
     is_batch: bool | None = None
-    requests: Tokens | None = None
-    input_tokens: Tokens | None = None
-    cache_read_input_tokens: Tokens | None = None
-    cache_creation_input_tokens: Tokens | None = None
-    output_tokens: Tokens | None = None
-    reasoning_output_tokens: Tokens | None = None
-    cost_usd: Usd | None = None
+    meter: Label | None = None  # the token class that `cost_usd` is of, where the bill says one; else all of them
+    line_item: Label | None = None  # as the bill says it
+    requests: Count | None = None
+    input_tokens: Count | None = None  # includes cache reads and writes, as in the attempts
+    cache_read_input_tokens: Count | None = None
+    cache_creation_input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    reasoning_output_tokens: Count | None = None
+    usage_details: dict[str, int] | None = None
+    cost_usd: Usd | None = None  # null where the bill is in another currency
     attributes: Document | None = None
 
 

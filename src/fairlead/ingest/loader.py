@@ -19,10 +19,10 @@ from fairlead.ingest import costs, files, prices, quarantine
 from fairlead.ingest import mapping as mappings
 from fairlead.ingest.context import Context
 from fairlead.ingest.lines import Entry, entries
-from fairlead.ingest.quarantine import UNKNOWN_FORMAT, BadRecordError
+from fairlead.ingest.quarantine import UNKNOWN_FORMAT, UNKNOWN_VALUE, BadRecordError
 from fairlead.ingest.readers import Reader, all_readers
 from fairlead.project import Project
-from fairlead.schema import Attempt
+from fairlead.schema import Attempt, Quarantined
 from fairlead.store import Load, LoadResult, SourceFile
 
 __all__ = ["Progress", "load"]
@@ -122,27 +122,37 @@ def _take_all(load: Load, opened: IO[bytes], size: int, job: _Job, context: Cont
 
 
 def _take(load: Load, entry: Entry, last: Reader, job: _Job, context: Context) -> Reader:
-    """Add one record to the load, as rows or as quarantined, and give the reader that knew it."""
+    """Add what an entry holds to the load, each record as rows or as quarantined, and give the reader that knew it."""
     try:
         if isinstance(entry.record, BadRecordError):
             raise entry.record
         last = _reader(entry.record, last, job)
-        rows = tuple(last.read(entry.record, context))
+        split = getattr(last, "split", None)
+        records = [entry.record] if split is None else list(split(entry.record))
+        if not records:
+            raise BadRecordError(UNKNOWN_VALUE, "a document without a single record")
     except Exception as fault:  # a reader must not be able to stop a load over what one record holds
-        bad = quarantine.explain(fault)
-        load.quarantine(
-            quarantine.row(
-                bad,
-                file=str(job.path),
-                line=entry.line,
-                byte_offset=entry.byte_offset,
-                raw=entry.raw,
-                ingested_at=context.ingested_at,
-            )
-        )
-    else:
-        load.record(rows)
+        load.quarantine(_bad(fault, entry, entry.raw, job, context))
+        return last
+    for record in records:
+        try:
+            rows = tuple(last.read(record, context))
+        except Exception as fault:
+            load.quarantine(_bad(fault, entry, entry.raw if record is entry.record else record, job, context))
+        else:
+            load.record(rows)
     return last
+
+
+def _bad(fault: Exception, entry: Entry, raw: Any, job: _Job, context: Context) -> Quarantined:
+    return quarantine.row(
+        quarantine.explain(fault),
+        file=str(job.path),
+        line=entry.line,
+        byte_offset=entry.byte_offset,
+        raw=raw,
+        ingested_at=context.ingested_at,
+    )
 
 
 def _reader(record: dict[str, Any], last: Reader, job: _Job) -> Reader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -15,6 +15,8 @@ __all__ = ["integer", "jsoned", "moment", "number", "required", "text", "usd"]
 
 _USD_STEP: Final = Decimal("1e-12")
 _USD_LIMIT: Final = Decimal(1_000_000)
+_PER_S: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -76,8 +78,11 @@ def usd(value: Any, name: str) -> Decimal | None:
     return amount.quantize(_USD_STEP)
 
 
-def moment(value: Any, name: str) -> datetime | None:
-    """Give a moment in UTC from epoch seconds or ISO 8601; one without a zone is UTC."""
+def moment(value: Any, name: str, unit: str = "s") -> datetime | None:
+    """Give a moment in UTC from a number since 1970 in the given unit (s, ms, us, ns) or ISO 8601.
+
+    A time without a zone is UTC.
+    """
     if value is None or value == "":
         return None
     try:
@@ -86,7 +91,7 @@ def moment(value: Any, name: str) -> datetime | None:
         elif isinstance(value, str):
             found = datetime.fromisoformat(value.strip())
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            return _within(datetime.fromtimestamp(value, UTC), name)
+            return _within(_since_1970(value, unit), name)
         else:
             raise BadRecordError(WRONG_TYPE, f"{name}: expected a time, got {type(value).__name__}")
         found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
@@ -96,6 +101,12 @@ def moment(value: Any, name: str) -> datetime | None:
         far = isinstance(value, (int, float))
         raise BadRecordError(OUT_OF_RANGE if far else WRONG_TYPE, f"{name}: not a time") from fault
     return _within(found, name)
+
+
+def _since_1970(value: float, unit: str) -> datetime:
+    # Whole numbers stay whole: a nanosecond count has more digits than a float holds.
+    ticks = value * 1_000_000 // _PER_S[unit] if isinstance(value, int) else round(value / _PER_S[unit] * 1_000_000)
+    return _EPOCH + timedelta(microseconds=ticks)
 
 
 def required(value: Any, name: str) -> Any:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from fairlead.schema import TABLES
+
 __all__ = ["PRICES", "REQUESTS", "lookup", "table_view"]
+
+_VERSIONED: Final = {name for name, struct in TABLES.items() if "source_updated_at" in struct.__struct_fields__}
 
 # Columns that a view has beside those of its table.
 _EXTRA: Final = {
@@ -118,12 +122,12 @@ SELECT * FROM {everything} WHERE {key} NOT IN ({keys})
 
 def lookup(table: str, key: str, files: Sequence[str]) -> str:
     """Give the query for which of the keys in the relation `wanted` the segments hold."""
-    version = "epoch_us(max(source_updated_at))" if table == "attempts" else "NULL"
+    version = "epoch_us(max(source_updated_at))" if table in _VERSIONED else "NULL"
     return f"SELECT {key}, {version} FROM {_scan(files, True)} WHERE {key} IN (SELECT key FROM wanted) GROUP BY {key}"
 
 
 def _newest(table: str) -> str:
-    return "source_updated_at DESC NULLS LAST, ingested_at DESC" if table == "attempts" else "ingested_at DESC"
+    return "source_updated_at DESC NULLS LAST, ingested_at DESC" if table in _VERSIONED else "ingested_at DESC"
 
 
 def _scan(files: Sequence[str], by_name: bool) -> str:

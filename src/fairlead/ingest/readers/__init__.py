@@ -1,7 +1,9 @@
 """One module a log format; a module that is put in this folder is found, there is no list to edit.
 
 A reader module has `NAME`, `recognises(record)` and `read(record, context)`, which gives the rows of one record or
-raises BadRecordError. Readers do not know each other.
+raises BadRecordError. Where one document holds many records (an OTLP request with its spans, a page of usage), it has
+`split(document)` too, which gives them; each is then read, counted and, if need be, set aside by itself. Readers do
+not know each other.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from msgspec import Struct
 
 from fairlead.ingest.context import Context
 
-__all__ = ["Reader", "all_readers"]
+__all__ = ["Reader", "SplittingReader", "all_readers"]
 
 
 class Reader(Protocol):
@@ -29,6 +31,13 @@ class Reader(Protocol):
 
     def read(self, record: dict[str, Any], context: Context) -> Iterable[Struct]:
         """Give the rows of a record."""
+
+
+class SplittingReader(Reader, Protocol):
+    """A reader of documents that hold many records."""
+
+    def split(self, document: dict[str, Any]) -> Iterable[dict[str, Any]]:
+        """Give the records of a document; none is an error of the document."""
 
 
 @cache
