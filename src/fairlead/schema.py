@@ -18,7 +18,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 # Text that identifies one thing (high cardinality), and text that names one of few (dictionary-encoded on disk).
 Id = Annotated[str, Meta(min_length=1, max_length=1024)]
@@ -317,10 +317,12 @@ def table(name: str) -> type[Struct]:
 
 
 def record_id(*parts: object) -> str:
-    """Give the deduplication key of a record: blake2b-128 over its parts, as 32 hex digits.
+    """Give the deduplication key of a record: the first 128 bits of SHA-256 over its parts, as 32 hex digits.
+
+    SHA-256, since the store has SQL for it and need not keep what it can derive.
 
     >>> record_id("litellm", None, "chatcmpl-1", 0)
-    '5394e0393aface1a90f79aa70ed8fe4c'
+    '91bc206e15e4152fdcb5be6e3513f9f2'
     """
     text = "\x1f".join("" if part is None else str(part) for part in parts)
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from fairlead import schema, store
@@ -98,8 +97,11 @@ def test_rows_come_back_as_they_were(lake: Lake) -> None:
 
     load(lake, "one", [full, attempt(2)])
 
-    (path,) = lake.segments("attempts")
-    assert pq.read_table(path).to_pylist() == as_table("attempts", [full, attempt(2)]).to_pylist()
+    con = lake.connect()
+    names = ", ".join(arrow_schema("attempts").names)
+    stored = con.sql(f"SELECT {names} FROM attempts ORDER BY source_record_id").to_arrow_table()
+    con.close()
+    assert stored.to_pylist() == as_table("attempts", [full, attempt(2)]).to_pylist()
     assert select(
         lake, "SELECT tags['route'], candidates[1].arm, reported_cost_usd::VARCHAR, endpoint, cost_known FROM attempts"
     ) == [("x", "a", "0.000000000001", "openai/m", True), (None, None, None, "openai/m", False)]

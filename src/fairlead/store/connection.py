@@ -17,7 +17,7 @@ from fairlead.store import views
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Connection", "DatabaseError", "keys_among", "load_prices", "query", "replace_database"]
+__all__ = ["Connection", "DatabaseError", "arrow", "fresh", "load_prices", "query", "replace_database"]
 
 Connection: TypeAlias = "duckdb.DuckDBPyConnection"
 DatabaseError = duckdb.Error
@@ -62,17 +62,23 @@ def make_views(con: Connection, statements: Sequence[str]) -> None:
         raise StoreError(f"the lake cannot be read: {fault}; `Lake.verify` names the damaged segments") from fault
 
 
-def keys_among(
-    con: Connection, table: str, key: str, files: Sequence[str], wanted: Sequence[str]
-) -> dict[str, int | None]:
-    """Give those of the wanted keys that the files hold, with their newest source_updated_at in microseconds."""
-    con.register("wanted", pa.table({"key": pa.array(wanted, pa.string())}))
+def fresh(con: Connection, table: str, key: str, files: Sequence[str], incoming: pa.Table) -> pa.Table:
+    """Give which rows of `incoming` the files do not hold, or hold in an older version; see `views.fresh`."""
     try:
-        return dict(con.sql(views.lookup(table, key, files)).fetchall())
+        return arrow(con, views.fresh(table, key, files), {"incoming": incoming})
     except duckdb.Error as fault:
         raise StoreError(f"the lake cannot be read: {fault}; `Lake.verify` names the damaged segments") from fault
+
+
+def arrow(con: Connection, sql: str, tables: Mapping[str, pa.Table]) -> pa.Table:
+    """Run one SELECT over Arrow tables and give an Arrow table; duckdb.Error is the caller's to explain."""
+    for name, table in tables.items():
+        con.register(name, table)
+    try:
+        return con.sql(sql).to_arrow_table()
     finally:
-        con.unregister("wanted")
+        for name in tables:
+            con.unregister(name)
 
 
 def replace_database(database: Path, build: Callable[[Connection], None]) -> None:

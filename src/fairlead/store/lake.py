@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -16,8 +15,7 @@ from msgspec import Struct
 
 from fairlead.errors import StoreError
 from fairlead.schema import KEYS, SCHEMA_VERSION, TABLES
-from fairlead.store import connection, segments, views
-from fairlead.store.arrow import schema
+from fairlead.store import connection, layout, segments, views
 from fairlead.store.loading import Load
 from fairlead.store.lock import exclusive
 from fairlead.store.manifest import Manifest, Segment, SourceFile
@@ -48,12 +46,8 @@ class Lake:
         with exclusive(self.root / "lock", timeout_s):
             con = connection.connect()
             try:
-
-                def stored(table: str, keys: Sequence[str], days: Sequence[date] | None) -> dict[str, int | None]:
-                    files = [str(self.root / s.path) for s in self._manifest.segments(table, days)] if keys else []
-                    return connection.keys_among(con, table, KEYS[table], files, keys) if files else {}
-
-                yield Load(self.root, self._manifest, source, stored)
+                with Load(self.root, self._manifest, source, con) as load:
+                    yield load
             finally:
                 con.close()
 
@@ -137,7 +131,7 @@ class Lake:
         if not path.is_file():
             path.parent.mkdir(exist_ok=True)
             temporary = path.with_name(f"{uuid4().hex}{segments.TEMPORARY}")
-            pq.write_table(schema(table).empty_table(), temporary)
+            pq.write_table(layout.schema(table).empty_table(), temporary)
             with temporary.open("rb+") as written:
                 os.fsync(written.fileno())
             temporary.replace(path)
@@ -154,7 +148,7 @@ def open_lake(root: Path) -> Lake:
 
 
 def _fingerprint(table: str) -> str:
-    return hashlib.sha256(schema(table).serialize().to_pybytes()).hexdigest()[:16]
+    return hashlib.sha256(layout.schema(table).serialize().to_pybytes()).hexdigest()[:16]
 
 
 def _checked(table: str) -> str:

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from msgspec import Struct
 
 from fairlead.errors import StoreError
 from fairlead.schema import KEYS, TABLES, Quarantined
-from fairlead.store import segments
+from fairlead.store import connection, layout, segments
 from fairlead.store.arrow import as_table
 from fairlead.store.manifest import Counts, Manifest, Segment, SourceFile
 
-__all__ = ["Load", "LoadResult", "Stored"]
+__all__ = ["Load", "LoadResult"]
 
-_FLUSH_ROWS: Final = 100_000
+_FLUSH_ROWS: Final = 100_000  # of Python objects, which are large
+_FLUSH_COLUMNS: Final = 400_000  # of Arrow rows
 _TABLE_OF: Final = {struct: name for name, struct in TABLES.items()}
 # Tables whose rows can come back with another day: a score that is changed moves to the day of the change.
 _ANY_DAY: Final = frozenset({"feedback", "decisions", "usage", "quarantine"})
-
-# Looks up which keys the lake holds already, and their newest source_updated_at in microseconds.
-Stored = Callable[[str, Sequence[str], Sequence[date] | None], dict[str, int | None]]
 
 
 class LoadResult(Struct, kw_only=True):
@@ -42,17 +45,28 @@ class LoadResult(Struct, kw_only=True):
 class Load:
     """One commit: what is added becomes visible as a whole when `commit` returns, and not at all before."""
 
-    def __init__(self, lake: Path, manifest: Manifest, source: SourceFile, stored: Stored) -> None:
+    def __init__(self, lake: Path, manifest: Manifest, source: SourceFile, con: connection.Connection) -> None:
+        self.con = con
         self._lake = lake
         self._manifest = manifest
         self._source = source
-        self._stored_keys = stored
         self._before = manifest.find(source)
-        self._seen: dict[str, dict[str, int | None]] = defaultdict(dict)
         self._waiting: list[Sequence[Struct]] = []
         self._waiting_rows = 0
+        self._columns: list[pa.Table] = []
+        self._columns_rows = 0
         self._segments: list[Segment] = []
+        self._writing: list[Future[Segment]] = []
+        self._writer = ThreadPoolExecutor(max_workers=1)
         self._records = self._stored = self._quarantined = 0
+
+    def __enter__(self) -> Load:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.shutdown(wait=True, cancel_futures=True)
 
     @property
     def known(self) -> bool:
@@ -67,6 +81,14 @@ class Load:
         self._waiting.append(rows)
         self._waiting_rows += len(rows)
         if self._waiting_rows >= _FLUSH_ROWS:
+            self._flush()
+
+    def attempts(self, rows: pa.Table) -> None:
+        """Add attempts, each a record of its own, as a table of canonical columns; `event_id` null is derived."""
+        self._records += rows.num_rows
+        self._columns.append(layout.physical("attempts", rows))
+        self._columns_rows += rows.num_rows
+        if self._columns_rows >= _FLUSH_COLUMNS:
             self._flush()
 
     def add(self, table: str, rows: Iterable[Struct]) -> None:
@@ -94,6 +116,7 @@ class Load:
                 known=True,
             )
         self._flush()
+        self._written()
         counts = Counts(
             read=self._records + self._quarantined,
             stored=self._stored,
@@ -110,45 +133,75 @@ class Load:
         )
 
     def _flush(self) -> None:
+        """Hand what waits to the writer: rows of the same table at once, with the records they belong to."""
         tables: dict[str, list[tuple[int, Any]]] = defaultdict(list)
         for ordinal, rows in enumerate(self._waiting):
             for row in rows:
                 tables[_TABLE_OF[type(row)]].append((ordinal, row))
         stored: set[int] = set()
+        attempts = tables.pop("attempts", [])
+        if attempts or self._columns:
+            stored |= self._flush_attempts(attempts)
         for table, pairs in tables.items():
-            stored |= self._flush_table(table, pairs)
+            kept = self._keep(table, as_table(table, [row for _, row in pairs]))
+            stored.update(pairs[index][0] for index in kept)
         self._stored += sum(not isinstance(self._waiting[ordinal][0], Quarantined) for ordinal in stored)
         self._waiting, self._waiting_rows = [], 0
 
-    def _flush_table(self, table: str, pairs: list[tuple[int, Any]]) -> set[int]:
-        """Write the rows that are new or newer, and give the ordinals of the records they belong to."""
-        key = KEYS[table]
-        days = None if table in _ANY_DAY else sorted({row.event_date for _, row in pairs})
-        seen = self._seen[table]
-        unseen = [name for _, row in pairs if (name := getattr(row, key)) not in seen]
-        seen.update(self._stored_keys(table, unseen, days))
-        stored = set()
-        partitions: dict[tuple[date, str], list[Any]] = defaultdict(list)
-        updates: dict[tuple[date, str], int] = defaultdict(int)
-        for ordinal, row in pairs:
-            name, version = getattr(row, key), _version(row)
-            again = name in seen
-            if again and not _newer(version, seen[name]):
-                continue
-            seen[name] = version
-            stored.add(ordinal)
-            partitions[row.event_date, row.source].append(row)
-            updates[row.event_date, row.source] += again
-        for (day, source), rows in sorted(partitions.items(), key=lambda item: item[0]):
-            arrow = as_table(table, rows)
-            self._segments.append(segments.write(self._lake, table, day, source, arrow, updates[day, source]))
-        return stored
+    def _flush_attempts(self, pairs: list[tuple[int, Any]]) -> set[int]:
+        parts = list(self._columns)
+        if pairs:
+            parts.append(layout.physical("attempts", as_table("attempts", [row for _, row in pairs])))
+        rows = pa.concat_tables(parts).unify_dictionaries()
+        kept = self._keep("attempts", rows)
+        plain = self._columns_rows
+        self._columns, self._columns_rows = [], 0
+        self._stored += int(np.count_nonzero(kept < plain))
+        return {pairs[index - plain][0] for index in kept[kept >= plain]}
+
+    def _keep(self, table: str, rows: pa.Table) -> np.ndarray[Any, Any]:
+        """Write the rows that are new or newer, and give their places."""
+        days = None if table in _ANY_DAY else pc.unique(rows.column("event_date")).to_pylist()
+        found = connection.fresh(self.con, table, KEYS[table], self._files(table, days), _named(table, rows))
+        kept: np.ndarray[Any, Any] = found.column("ordinal").to_numpy()
+        again = found.column("again").to_numpy()
+        if len(kept) < rows.num_rows:
+            rows = rows.take(kept)
+        for day, source, inside in _partitions(rows):
+            part = rows if inside.all() else rows.filter(inside)
+            updates = int(again[inside].sum())
+            self._writing.append(self._writer.submit(segments.write, self._lake, table, day, source, part, updates))
+        return kept
+
+    def _files(self, table: str, days: Sequence[date] | None) -> list[str]:
+        """Give the files that may hold a row already: committed ones, and what this load has written so far."""
+        self._written()
+        own = [one for one in self._segments if one.table == table and (days is None or one.event_date in days)]
+        return [str(self._lake / one.path) for one in (*self._manifest.segments(table, days), *own)]
+
+    def _written(self) -> None:
+        self._segments += [one.result() for one in self._writing]
+        self._writing = []
 
 
-def _version(row: Any) -> int | None:
-    updated: datetime | None = getattr(row, "source_updated_at", None)
-    return None if updated is None else round(updated.timestamp() * 1_000_000)
+def _named(table: str, rows: pa.Table) -> pa.Table:
+    """Give what tells rows apart, and their places."""
+    names = ("event_id", "source", "source_instance", "source_record_id", "attempt_index")
+    wanted = [*(names if table == "attempts" else (KEYS[table],)), "source_updated_at"]
+    columns = {name: rows.column(name) for name in wanted if name in rows.column_names}
+    return pa.table({**columns, "ordinal": np.arange(rows.num_rows)})
 
 
-def _newer(version: int | None, than: int | None) -> bool:
-    return version is not None and (than is None or version > than)
+def _partitions(rows: pa.Table) -> list[tuple[date, str, np.ndarray[Any, Any]]]:
+    """Give the days and sources among rows, each with which rows are of it."""
+    if not rows.num_rows:
+        return []
+    days, sources = rows.column("event_date"), rows.column("source").cast(pa.string())
+    groups = pa.table({"day": days, "source": sources}).group_by(["day", "source"]).aggregate([]).to_pylist()
+    if len(groups) == 1:
+        return [(groups[0]["day"], groups[0]["source"], np.ones(rows.num_rows, bool))]
+    found = []
+    for group in sorted(groups, key=lambda one: (one["day"], one["source"])):
+        inside = pc.and_(pc.equal(days, group["day"]), pc.equal(sources, group["source"]))
+        found.append((group["day"], group["source"], inside.to_numpy()))
+    return found

@@ -19,7 +19,7 @@ from fairlead.schema import SCHEMA_VERSION
 
 __all__ = ["Counts", "Manifest", "Segment", "SourceFile"]
 
-_LAYOUT: Final = 1  # of the manifest itself
+_LAYOUT: Final = 2  # of the manifest and the segments
 _TABLES: Final = """\
 CREATE TABLE IF NOT EXISTS sources (
     id INTEGER PRIMARY KEY,
@@ -82,7 +82,12 @@ class Manifest:
                 raise StoreError(
                     f"{path}: written by a newer fairlead (layout {layout}, this one knows {_LAYOUT}); upgrade fairlead"
                 )
-            if layout < _LAYOUT:
+            if 0 < layout < _LAYOUT:
+                raise StoreError(
+                    f"{path}: written by an older fairlead (layout {layout}, this one needs {_LAYOUT});"
+                    " move this folder away and ingest the logs again"
+                )
+            if layout == 0:
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={_LAYOUT}; COMMIT;")
 

@@ -7,13 +7,15 @@ import os
 import uuid
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fairlead.errors import StoreError
+from fairlead.store import layout
 from fairlead.store.manifest import Segment
 
 __all__ = ["TEMPORARY", "digest", "folder", "sync", "write"]
@@ -31,11 +33,14 @@ _ORDER: Final = {
 
 
 def write(lake: Path, table: str, day: date, source: str, rows: pa.Table, updates: int = 0) -> Segment:
-    """Write one segment durably under a name made of its content; it counts only once the manifest lists it."""
+    """Write rows, as `layout.physical` gives them, durably under a name made of their content.
+
+    The segment counts only once the manifest lists it.
+    """
     target = folder(table, day, source)
     try:
         _make(lake, target)
-        path, sha256, size = _write(lake, target, rows.sort_by(_ORDER[table]))
+        path, sha256, size = _write(lake, target, _sorted(rows, _ORDER[table]), layout.encodings(table))
     except OSError as fault:
         raise StoreError(
             f"{lake}: a segment cannot be written ({fault}); see to the space and the rights there, then load again"
@@ -51,7 +56,13 @@ def write(lake: Path, table: str, day: date, source: str, rows: pa.Table, update
     )
 
 
-def _write(lake: Path, target: Path, rows: pa.Table) -> tuple[Path, str, int]:
+def _sorted(rows: pa.Table, by: str) -> pa.Table:
+    """Sort rows; most logs are in order already, and moving every column costs more than looking."""
+    values = rows.column(by).combine_chunks().cast(pa.int64()).to_numpy()
+    return rows if (np.diff(values) >= 0).all() else rows.take(np.argsort(values, kind="stable"))
+
+
+def _write(lake: Path, target: Path, rows: pa.Table, encodings: dict[str, Any]) -> tuple[Path, str, int]:
     temporary = lake / target / f"{uuid.uuid4().hex}{TEMPORARY}"
     try:
         pq.write_table(
@@ -61,6 +72,7 @@ def _write(lake: Path, target: Path, rows: pa.Table) -> tuple[Path, str, int]:
             compression_level=3,
             row_group_size=131_072,
             write_page_checksum=True,
+            **encodings,
         )
         with temporary.open("rb+") as written:
             sha256 = hashlib.file_digest(written, "sha256").hexdigest()

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from fairlead.schema import TABLES
+from fairlead.store import layout
 
-__all__ = ["PRICES", "REQUESTS", "lookup", "table_view"]
+__all__ = ["PRICES", "REQUESTS", "fresh", "table_view"]
 
 _VERSIONED: Final = {name for name, struct in TABLES.items() if "source_updated_at" in struct.__struct_fields__}
 
@@ -108,10 +109,10 @@ def table_view(table: str, key: str | None, files: Sequence[str], updated: Seque
 
     Only keys that the `updated` segments hold can have more than one version, so only those are ranked.
     """
-    everything = _scan(files, by_name)
+    everything = f"(SELECT {layout.logical(table)} FROM {_scan(files, by_name)})"
     rows = f"SELECT * FROM {everything}"
     if key and updated:
-        keys = f"SELECT {key} FROM {_scan(updated, by_name)}"
+        keys = f"SELECT {key} FROM (SELECT {layout.logical(table)} FROM {_scan(updated, by_name)})"
         rows = f"""\
 SELECT * FROM {everything} WHERE {key} NOT IN ({keys})
     UNION ALL
@@ -120,10 +121,27 @@ SELECT * FROM {everything} WHERE {key} NOT IN ({keys})
     return f"CREATE OR REPLACE VIEW {table} AS\nSELECT *{_EXTRA.get(table, '')}\nFROM (\n    {rows}\n)"
 
 
-def lookup(table: str, key: str, files: Sequence[str]) -> str:
-    """Give the query for which of the keys in the relation `wanted` the segments hold."""
-    version = "epoch_us(max(source_updated_at))" if table in _VERSIONED else "NULL"
-    return f"SELECT {key}, {version} FROM {_scan(files, True)} WHERE {key} IN (SELECT key FROM wanted) GROUP BY {key}"
+def fresh(table: str, key: str, files: Sequence[str]) -> str:
+    """Give the query for which rows of the relation `incoming` are new, or newer than what the segments hold.
+
+    `incoming` has the columns that `layout.identity` speaks of, `source_updated_at` and `ordinal`. The answer has the
+    ordinals, and whether a version of the record was stored before.
+    """
+    name, part = layout.identity(table, key)
+    version = "epoch_us(source_updated_at)" if table in _VERSIONED else "CAST(NULL AS BIGINT)"
+    best = f"""\
+    SELECT {name} AS name, coalesce(arg_max(ordinal, {version}), min(ordinal)) AS ordinal, max({version}) AS version
+    FROM incoming GROUP BY 1"""
+    if not files:
+        return f"SELECT ordinal, false AS again FROM ({best}) ORDER BY ordinal"
+    return f"""\
+WITH best AS ({best}),
+known AS (
+    SELECT {name} AS name, max({version}) AS version FROM {_scan(files, True)}
+    WHERE {part} IN (SELECT {part} FROM incoming) GROUP BY 1
+)
+SELECT ordinal, known.name IS NOT NULL AS again FROM best LEFT JOIN known USING (name)
+WHERE known.name IS NULL OR best.version > coalesce(known.version, -1) ORDER BY ordinal"""
 
 
 def _newest(table: str) -> str:
