@@ -1,13 +1,13 @@
 -- What the caller tells us before we choose, taken at the door.
 -- grain: event_id
 select
-    shape.event_id,
-    shape.start_time as as_of,
-    shape.route,
+    attempts.event_id,
+    attempts.start_time as as_of,
+    attempts.route,
     attempts.team_id as team,
     shape.tools,
     shape.images,
     shape.turn,
     shape.text
-from request_features as shape
-left join attempts using (event_id)
+from attempts
+left join request_features as shape using (event_id)

@@ -106,13 +106,13 @@ def test_tags_and_prompt_become_features(project: Project, payload: Any, write: 
 
     found = rows(
         project,
-        "SELECT f.route, f.tools, f.images, f.turn, f.prompt_sha256 IS NOT NULL AS hashed, a.input_chars, a.tags"
-        " FROM request_features f JOIN attempts a USING (event_id) ORDER BY f.start_time",
+        "SELECT a.route, f.tools, f.images, f.turn, f.prompt_sha256 IS NOT NULL AS hashed, a.input_chars, a.tags"
+        " FROM attempts a LEFT JOIN request_features f USING (event_id) ORDER BY a.start_time",
     )
     assert [tuple(row.values())[:6] for row in found] == [
         ("maths", 2, 1, 2, True, len("Be brief.\nWhat is it?\nAnd now?")),
-        ("chat", 0, None, None, False, None),
-        ("gpt-4o-mini", 0, None, None, False, None),
+        ("chat", None, None, None, False, None),  # what is not known is not written down
+        ("gpt-4o-mini", None, None, None, False, None),
     ]
     assert dict(found[0]["tags"]) == {"prod": "", "route": "maths"}
 

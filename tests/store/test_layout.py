@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead import store
@@ -51,6 +51,7 @@ def attempts(draw: st.DrawFn) -> Attempt:
     )
 
 
+@settings(deadline=None)
 @given(st.lists(attempts(), min_size=1, max_size=5))
 def test_what_is_written_says_what_was_given(rows: list[Attempt]) -> None:
     wanted = as_table("attempts", rows)

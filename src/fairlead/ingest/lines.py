@@ -16,7 +16,7 @@ from fairlead.ingest import files
 from fairlead.ingest import quarantine as reasons
 from fairlead.ingest.quarantine import BadRecordError
 
-__all__ = ["Entry", "entries"]
+__all__ = ["Entry", "entries", "from_lines"]
 
 _MAX_LINE: Final = 16 << 20
 _MAX_DOCUMENT: Final = 1 << 30
@@ -38,11 +38,12 @@ def entries(opened: IO[bytes], size: int, kind: str) -> Iterator[Entry]:
     if kind == ".parquet":
         return _from_parquet(opened)
     readers: dict[str, Callable[[Iterable[bytes]], Iterator[Entry]]] = {".csv": _from_csv, ".json": _from_json}
-    return readers.get(kind, _from_lines)(files.chunks(opened, size))
+    return readers.get(kind, from_lines)(files.chunks(opened, size))
 
 
-def _from_lines(pieces: Iterable[bytes]) -> Iterator[Entry]:
-    for line, offset, raw, ended in _split(pieces):
+def from_lines(pieces: Iterable[bytes], line: int = 1, offset: int = 0) -> Iterator[Entry]:
+    """Give the records of lines of JSON, the first of which stands at a place in its file."""
+    for line, offset, raw, ended in _split(pieces, line, offset):  # noqa: B020, PLR1704
         if isinstance(raw, BadRecordError):
             yield Entry(line, offset, raw.detail, raw)
             continue
@@ -73,9 +74,11 @@ def _why(text: bytes, ended: bool, fault: Exception) -> BadRecordError:
     return BadRecordError(reasons.NOT_JSON, str(fault))
 
 
-def _split(pieces: Iterable[bytes]) -> Iterator[tuple[int, int, bytes | BadRecordError, bool]]:
+def _split(
+    pieces: Iterable[bytes], line: int = 1, offset: int = 0
+) -> Iterator[tuple[int, int, bytes | BadRecordError, bool]]:
     """Give (line, offset, content, whether a newline ended it), holding at most one line and one piece."""
-    line, offset, tail = 1, 0, b""
+    tail = b""
     dropped, sha256 = 0, hashlib.sha256()  # of a line that is too long to hold
     try:
         for piece in pieces:
@@ -133,7 +136,7 @@ def _from_json(pieces: Iterable[bytes]) -> Iterator[Entry]:
         if start == b"[":
             yield Entry(1, 0, text, _why(text, True, fault))
             return
-    yield from _from_lines([text])
+    yield from from_lines([text])
 
 
 def _from_csv(pieces: Iterable[bytes]) -> Iterator[Entry]:

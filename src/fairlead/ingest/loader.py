@@ -21,6 +21,7 @@ from fairlead.ingest.context import Context
 from fairlead.ingest.lines import Entry, entries
 from fairlead.ingest.quarantine import UNKNOWN_FORMAT, UNKNOWN_VALUE, BadRecordError
 from fairlead.ingest.readers import Reader, all_readers
+from fairlead.ingest.stream import Lanes
 from fairlead.project import Project
 from fairlead.schema import Attempt, Quarantined
 from fairlead.store import Load, LoadResult, SourceFile
@@ -61,11 +62,14 @@ def _load_files(
     context = _context(project)
     lake = store.open_lake(project.lake)
     chosen = None if mapping is None else mappings.read(mapping)
+    usual = Lanes(readers)
     results = []
     for path in found:
         beside = _mapping_beside(path)
         own = mappings.read(beside) if chosen is None and reader == AUTO and _is_mapping(beside) else chosen
-        job = _Job(path=path, reader=reader, readers=[all_readers()[_GENERIC]] if own else readers, progress=progress)
+        chosen_readers = [all_readers()[_GENERIC]] if own else readers
+        lanes = Lanes(chosen_readers) if own else usual
+        job = _Job(path=path, reader=reader, readers=chosen_readers, progress=progress, lanes=lanes)
         results.append(_load_file(lake, job, replace(context, mapping=own)))
     return LoadResult(
         read=sum(result.read for result in results),
@@ -87,6 +91,7 @@ class _Job(Struct, frozen=True):
     reader: str
     readers: list[Any]
     progress: Progress | None
+    lanes: Lanes
 
 
 def _load_file(lake: store.Lake, job: _Job, context: Context) -> LoadResult:
@@ -115,7 +120,9 @@ def _load_file(lake: store.Lake, job: _Job, context: Context) -> LoadResult:
 
 def _take_all(load: Load, opened: IO[bytes], size: int, job: _Job, context: Context) -> None:
     last = job.readers[0]
-    for count, entry in enumerate(entries(opened, size, files.kind(job.path)), start=1):
+    kind = files.kind(job.path)
+    found = job.lanes.entries(load, files.chunks(opened, size), context) if kind == ".jsonl" else None
+    for count, entry in enumerate(found or entries(opened, size, kind), start=1):
         last = _take(load, entry, last, job, context)
         if job.progress is not None and count % _TOLD_EVERY == 0:
             job.progress(job.path, count, False)

@@ -47,8 +47,8 @@ def read(messages: Any) -> Prompt | None:
 def features(
     attempt: Attempt, prompt: Prompt | None, context: Context, *, route: str | None, tools: int | None
 ) -> RequestFeatures | None:
-    """Make the features row of an attempt's request; None when neither its prompt nor its route is known."""
-    if prompt is None and route is None:
+    """Make the features row of an attempt's request; None when nothing is known but what the attempt says itself."""
+    if prompt is None and not tools:
         return None
     return RequestFeatures(
         event_id=attempt.event_id,

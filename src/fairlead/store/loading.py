@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -46,7 +46,7 @@ class Load:
     """One commit: what is added becomes visible as a whole when `commit` returns, and not at all before."""
 
     def __init__(self, lake: Path, manifest: Manifest, source: SourceFile, con: connection.Connection) -> None:
-        self.con = con
+        self._con = con
         self._lake = lake
         self._manifest = manifest
         self._source = source
@@ -72,6 +72,10 @@ class Load:
     def known(self) -> bool:
         """Whether a source with this content, reader and mapping is committed already."""
         return self._before is not None
+
+    def query(self, sql: str, tables: Mapping[str, pa.Table]) -> pa.Table:
+        """Run a SELECT over Arrow tables, on the connection that this load has anyway."""
+        return connection.arrow(self._con, sql, tables)
 
     def record(self, rows: Sequence[Struct]) -> None:
         """Add one record, which may be rows of several tables; it is a duplicate when all of its rows are known."""
@@ -162,7 +166,7 @@ class Load:
     def _keep(self, table: str, rows: pa.Table) -> np.ndarray[Any, Any]:
         """Write the rows that are new or newer, and give their places."""
         days = None if table in _ANY_DAY else pc.unique(rows.column("event_date")).to_pylist()
-        found = connection.fresh(self.con, table, KEYS[table], self._files(table, days), _named(table, rows))
+        found = connection.fresh(self._con, table, KEYS[table], self._files(table, days), _named(table, rows))
         kept: np.ndarray[Any, Any] = found.column("ordinal").to_numpy()
         again = found.column("again").to_numpy()
         if len(kept) < rows.num_rows:

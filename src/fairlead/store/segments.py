@@ -69,7 +69,7 @@ def _write(lake: Path, target: Path, rows: pa.Table, encodings: dict[str, Any]) 
             rows,
             temporary,
             compression="zstd",
-            compression_level=3,
+            compression_level=1,  # ids are most of it, and a higher one finds repeats in them that do not pay
             row_group_size=131_072,
             write_page_checksum=True,
             **encodings,

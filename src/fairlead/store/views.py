@@ -15,6 +15,7 @@ _VERSIONED: Final = {name for name, struct in TABLES.items() if "source_updated_
 # Columns that a view has beside those of its table.
 _EXTRA: Final = {
     "attempts": """,
+    coalesce(tags['route'], request_model) AS route,
     coalesce(deployment_id, provider_name || '/' || coalesce(response_model, request_model)) AS endpoint,
     coalesce(list_cost_usd, reported_cost_usd) AS cost_usd,
     coalesce(list_cost_usd, reported_cost_usd) IS NOT NULL AS cost_known""",
@@ -32,7 +33,7 @@ _FINAL: Final = (  # noqa: SIM905  one a line would fill the screen
 # What is the same for all attempts of a request, or is taken from the first.
 _FIRST: Final = (  # noqa: SIM905
     "trace_id conversation_id environment service_name agent_name prompt_name organization_id team_id project_id"
-    " user_id end_user_id api_key_id tags operation_name request_model request_stream request_max_tokens"
+    " user_id end_user_id api_key_id tags route operation_name request_model request_stream request_max_tokens"
     " request_temperature prompt_sha256 input_chars"
 ).split()
 

@@ -8,10 +8,11 @@ from typing import Any, Final
 from msgspec import Struct
 
 from fairlead.ingest import attributes, litellm, prompts, values
+from fairlead.ingest.bulk import Bulk
 from fairlead.ingest.context import Context
 from fairlead.schema import Attempt, record_id
 
-__all__ = ["NAME", "read", "recognises"]
+__all__ = ["BULK", "NAME", "read", "recognises"]
 
 NAME: Final = "litellm_spendlogs"
 _MAPPED: Final = frozenset(
@@ -24,6 +25,90 @@ _MAPPED: Final = frozenset(
         " attempted_fallbacks original_model_group error_information additional_usage_values"
         " litellm_overhead_time_ms proxy_server_request"
     ).split()
+)
+_AMOUNTS: Final = frozenset(("input_cost", "output_cost", "total_cost", "original_cost"))
+_USAGE: Final = "metadata.usage_object"
+_UUID: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+_START, _END, _FIRST = (f"TRY_CAST({name} AS TIMESTAMPTZ)" for name in ("started", "ended", "first"))
+_LENGTHS: Final = "(19, 25, 26, 32)"  # of a time to the second or the microsecond, with its zone or without
+_WHOLE: Final = "(TRY_CAST({0} AS BIGINT) BETWEEN 0 AND 1000000000 AND NOT contains({0}, '.'))"
+_SPEND: Final = "TRY_CAST(spend AS DOUBLE) * 1e12"
+BULK: Final = Bulk(
+    slots={
+        "own": "request_id",
+        "call": "litellm_call_id",
+        "session": "session_id",
+        "started": "startTime",
+        "ended": "endTime",
+        "first": "completionStartTime",
+        "took": "request_duration_ms",
+        "spend": "spend",
+        "total": "total_tokens",
+        "prompt": "prompt_tokens",
+        "completion": "completion_tokens",
+        "user": "user",
+        "end_user": "end_user",
+        "address": "requester_ip_address",
+        "agent": "metadata.user_agent",
+        "overhead": "metadata.litellm_overhead_time_ms",
+        "cached": f"{_USAGE}.prompt_tokens_details.cached_tokens",
+        "created": f"{_USAGE}.prompt_tokens_details.cache_creation_tokens",
+        "thought": f"{_USAGE}.completion_tokens_details.reasoning_tokens",
+        "cost_in": "metadata.cost_breakdown.input_cost",
+        "cost_out": "metadata.cost_breakdown.output_cost",
+    },
+    copies={
+        "metadata.litellm_call_id": "call",
+        "metadata.user_api_key_user_id": "user",
+        "metadata.requester_ip_address": "address",
+        "metadata.cost_breakdown.total_cost": "spend",
+        "metadata.cost_breakdown.original_cost": "spend",
+        f"{_USAGE}.total_tokens": "total",
+        f"{_USAGE}.prompt_tokens": "prompt",
+        f"{_USAGE}.completion_tokens": "completion",
+        f"{_USAGE}.cache_read_input_tokens": "cached",
+        f"{_USAGE}.cache_creation_input_tokens": "created",
+        "metadata.additional_usage_values.prompt_tokens_details.cached_tokens": "cached",
+        "metadata.additional_usage_values.prompt_tokens_details.cache_creation_tokens": "created",
+        "metadata.additional_usage_values.completion_tokens_details.reasoning_tokens": "thought",
+    },
+    texts=("metadata",),
+    key=("model", "custom_llm_provider", "model_group", "model_id", "api_key", "team_id", "request_tags", "status"),
+    columns={
+        "source_record_id": "own",
+        "response_id": "own",
+        "span_id": "call",
+        "request_id": "session",
+        "trace_id": "session",
+        "start_time": _START,
+        "duration_s": f"epoch_us({_END}) - epoch_us({_START})",
+        "time_to_first_chunk_s": f"CASE WHEN {_FIRST} < {_END} AND {_FIRST} >= {_START}"
+        f" THEN epoch_us({_FIRST}) - epoch_us({_START}) END",
+        "request_stream": f"CASE WHEN {_FIRST} < {_END} THEN true END",
+        "gateway_overhead_s": "CASE WHEN overhead IS NOT NULL"
+        " THEN CAST(round(greatest(TRY_CAST(overhead AS DOUBLE), 0) * 1000) AS BIGINT) END",
+        "input_tokens": "TRY_CAST(prompt AS BIGINT)",
+        "cache_read_input_tokens": "TRY_CAST(cached AS BIGINT)",
+        "cache_creation_input_tokens": "TRY_CAST(created AS BIGINT)",
+        "output_tokens": "TRY_CAST(completion AS BIGINT)",
+        "reasoning_output_tokens": "TRY_CAST(thought AS BIGINT)",
+        "reported_cost_usd": f"CAST(round({_SPEND}) AS BIGINT)",
+    },
+    people={"user_id": "user", "end_user_id": "end_user"},
+    where=(
+        "length(own) BETWEEN 1 AND 1024 AND length(call) BETWEEN 1 AND 1024",
+        f"regexp_full_match(session, '{_UUID}')",
+        f"{_START} BETWEEN TIMESTAMPTZ '2000-01-01' AND TIMESTAMPTZ '2099-12-31' AND length(started) IN {_LENGTHS}",
+        f"{_END} >= {_START} AND {_END} - {_START} < INTERVAL 100 DAYS AND length(ended) IN {_LENGTHS}",
+        f"(first IS NULL OR ({_FIRST} IS NOT NULL AND length(first) IN {_LENGTHS}))",
+        *(_WHOLE.format(name) for name in ("prompt", "completion")),
+        *(f"({name} IS NULL OR {_WHOLE.format(name)})" for name in ("cached", "created", "thought")),
+        "coalesce(TRY_CAST(cached AS BIGINT), 0) + coalesce(TRY_CAST(created AS BIGINT), 0)"
+        " <= TRY_CAST(prompt AS BIGINT)",
+        # Where a float and the decimal it stands for could be rounded apart, the reader does it.
+        f"{_SPEND} > 0.5 AND {_SPEND} < 1e14 AND abs({_SPEND} - floor({_SPEND}) - 0.5) > 0.02",
+        "(overhead IS NULL OR abs(TRY_CAST(overhead AS DOUBLE)) < 1e9)",
+    ),
 )
 _CACHE: Final = {"true": "hit", "false": "miss"}  # anything else, as "None", says nothing
 
@@ -41,6 +126,7 @@ def read(record: dict[str, Any], context: Context) -> Iterator[Struct]:
     prompt = prompts.read(messages)
     tags = litellm.tags(values.jsoned(record.get("request_tags"), "request_tags"))
     attempt = _attempt(record, metadata, prompt, tags, context)
+    attempt.attributes = _attributes(record, metadata, attempt)
     yield attempt
     tools = body.get("tools")
     features = prompts.features(
@@ -74,9 +160,6 @@ def _attempt(
         "agent_name": values.text(record.get("agent_id")),
         "gateway_cache_status": _CACHE.get(str(record.get("cache_hit")).lower()),
         "is_final": True if ok else None,
-        "attributes": attributes.encode(
-            {**attributes.keep(record, _MAPPED), **_nested(attributes.keep(metadata, _MAPPED))}
-        ),
     }
     found |= litellm.usage(record, litellm.as_dict(metadata.get("usage_object")), ok)
     found |= _outcome(record, metadata, found, ok)
@@ -132,8 +215,9 @@ def _which(
     prompt_hash = None if prompt is None else context.prompt_hash(prompt.text)
     request = litellm.request_id(trace, call, told, prompt_hash, context.trace_is_session)
     return {
-        "event_id": record_id(NAME, context.source_instance, own, 0),
+        "event_id": record_id(NAME, context.source_instance, own, found.get("attempt_index") or 0),
         "source_record_id": own,
+        "span_id": call,
         "request_id": request,
         "trace_id": trace,
         "conversation_id": trace if request not in (trace, told.get("request_id")) else None,
@@ -151,5 +235,10 @@ def _streamed(record: dict[str, Any]) -> bool | None:
     return True if first is not None and end is not None and first < end else None
 
 
-def _nested(metadata: dict[str, Any]) -> dict[str, Any]:
-    return {"metadata": metadata} if metadata else {}
+def _attributes(record: dict[str, Any], metadata: dict[str, Any], attempt: Attempt) -> str | None:
+    kept = attributes.keep(metadata, _MAPPED)
+    if attempt.list_cost_usd is not None and attempt.list_cost_usd == attempt.reported_cost_usd:
+        # What each class cost says nothing new where the sum is what we make it.
+        costs = {name: value for name, value in kept.pop("cost_breakdown", {}).items() if name not in _AMOUNTS}
+        kept |= {"cost_breakdown": costs} if costs else {}
+    return attributes.encode({**attributes.keep(record, _MAPPED), **({"metadata": kept} if kept else {})})

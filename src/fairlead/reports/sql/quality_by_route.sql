@@ -1,10 +1,7 @@
 -- How good were the answers on each route, by the feedback that came back? With 95 % Wilson intervals.
-with routes as (
-    select request_id, any_value(route) as name from request_features group by request_id
-),
-scored as (
-    select name, avg(score) as quality, count(*) as n
-    from requests join scores using (request_id) left join routes using (request_id)
+with scored as (
+    select route as name, avg(score) as quality, count(*) as n
+    from requests join scores using (request_id)
     where start_time >= $from and start_time < $until
     group by name
 )

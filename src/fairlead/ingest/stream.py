@@ -1,0 +1,70 @@
+"""Lines of a log, most of them taken at once; what is left over is given one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from fairlead.ingest import lines
+from fairlead.ingest.blocks import Block, blocks
+from fairlead.ingest.context import Context
+from fairlead.ingest.lane import Lane
+from fairlead.ingest.lines import Entry
+from fairlead.ingest.readers import Reader
+from fairlead.store import Load
+
+__all__ = ["Lanes"]
+
+_LEAST_LINES: Final = 1_000  # below which the set-based way costs more than it saves
+_LOOKED_AT: Final = 20
+
+
+class Lanes:
+    """The set-based ways of reading at hand, one a format; what one learns from a file serves the next."""
+
+    def __init__(self, readers: Sequence[Reader]) -> None:
+        self._readers = [reader for reader in readers if hasattr(reader, "BULK")]
+        self._all = readers
+        self._lanes: dict[str, Lane] = {}
+
+    def entries(self, load: Load, pieces: Iterable[bytes], context: Context) -> Iterator[Entry]:
+        """Add what can be taken at once to the load, and give an entry for every other line."""
+        for part in blocks(pieces):
+            if isinstance(part, Block):
+                yield from self._block(load, part, context)
+            else:
+                line, offset, rest = part
+                yield from lines.from_lines(rest, line, offset)
+
+    def _block(self, load: Load, block: Block, context: Context) -> Iterator[Entry]:
+        left: Iterable[int] = range(len(block.ends))
+        lane = self._lane(block, context) if len(block.ends) >= _LEAST_LINES else None
+        texts = None if lane is None else block.lines()
+        if lane is not None and texts is not None:
+            tables, places = lane.take(texts, context, load.query)
+            for table in tables:
+                load.attempts(table)
+            left = np.sort(places).tolist()
+        for place in left:
+            yield from lines.from_lines([block.raw(place) + b"\n"], block.line + place, block.start(place))
+
+    def _lane(self, block: Block, context: Context) -> Lane | None:
+        """Find the way for a block's format by its first lines that say anything."""
+        for place in range(min(_LOOKED_AT, len(block.ends))):
+            reader = self._reader(block.raw(place))
+            if reader is not None:
+                if reader.NAME not in self._lanes:
+                    self._lanes[reader.NAME] = Lane(reader, reader.BULK, context)  # type: ignore[attr-defined]
+                return self._lanes[reader.NAME]
+        return None
+
+    def _reader(self, raw: bytes) -> Reader | None:
+        try:
+            record: Any = msgspec.json.decode(raw)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return None
+        known = isinstance(record, dict) and next((one for one in self._all if one.recognises(record)), None)
+        return known if known and known in self._readers else None
