@@ -1,13 +1,20 @@
 -- What the caller tells us before we choose, taken at the door.
 -- grain: event_id
+with shared as ( -- some gateways log the request apart from its attempts
+    select source, request_id, any_value(struct_pack(route, tools, images, turn, text)) as shape
+    from request_features
+    where event_id not in (select event_id from attempts)
+    group by all
+)
 select
     attempts.event_id,
     attempts.start_time as as_of,
-    attempts.route,
+    coalesce(own.route, shared.shape.route, attempts.route) as route,
     attempts.team_id as team,
-    shape.tools,
-    shape.images,
-    shape.turn,
-    shape.text
+    coalesce(own.tools, shared.shape.tools) as tools,
+    coalesce(own.images, shared.shape.images) as images,
+    coalesce(own.turn, shared.shape.turn) as turn,
+    coalesce(own.text, shared.shape.text) as text
 from attempts
-left join request_features as shape using (event_id)
+left join request_features as own using (event_id)
+left join shared on shared.source = attempts.source and shared.request_id = attempts.request_id

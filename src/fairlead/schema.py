@@ -81,6 +81,7 @@ class Attempt(Struct, kw_only=True, gc=False):
     end_user_id: Id | None = None  # keyed hash
     api_key_id: Id | None = None  # a hash or an alias, never the key
     tags: dict[str, str] | None = None
+    route: Label | None = None  # the part of an application that asks; null where the tag `route` or the model says it
     # what was asked, and of whom
     operation_name: Label | None = None
     request_model: Label | None = None  # as the caller said it: alias, model group or model
@@ -148,7 +149,7 @@ class RequestFeatures(Struct, kw_only=True, gc=False):
     start_time: Moment
     feature_version: Small
     prompt_sha256: Sha256 | None = None  # keyed
-    route: Label | None = None
+    route: Label | None = None  # where no attempt says it: some gateways log the request apart from its attempts
     tools: Small | None = None
     images: Small | None = None
     turn: Small | None = None

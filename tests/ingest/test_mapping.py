@@ -158,7 +158,7 @@ fine = "ok"
         "SELECT epoch_ms(start_time), duration_s, reported_cost_usd::VARCHAR, status, tags['app'], input_chars,"
         " attributes, length(user_id) FROM attempts",
     ) == [(1767225600123, 1.5, "0.000012345000", "ok", "chat", 11, '{"extra":5}', 32)]
-    assert rows(project, "SELECT route FROM request_features") == [("chat",)]
+    assert rows(project, "SELECT route FROM attempts") == [("chat",)]
 
 
 @pytest.mark.parametrize(

@@ -98,10 +98,10 @@ def test_rows_come_back_as_they_were(lake: Lake) -> None:
     load(lake, "one", [full, attempt(2)])
 
     con = lake.connect()
-    names = ", ".join(arrow_schema("attempts").names)
-    stored = con.sql(f"SELECT {names} FROM attempts ORDER BY source_record_id").to_arrow_table()
+    names = [name for name in arrow_schema("attempts").names if name != "route"]  # which the view takes from the tags
+    stored = con.sql(f"SELECT {', '.join(names)} FROM attempts ORDER BY source_record_id").to_arrow_table()
     con.close()
-    assert stored.to_pylist() == as_table("attempts", [full, attempt(2)]).to_pylist()
+    assert stored.to_pylist() == as_table("attempts", [full, attempt(2)]).select(names).to_pylist()
     assert select(
         lake, "SELECT tags['route'], candidates[1].arm, reported_cost_usd::VARCHAR, endpoint, cost_known FROM attempts"
     ) == [("x", "a", "0.000000000001", "openai/m", True), (None, None, None, "openai/m", False)]

@@ -47,7 +47,12 @@ def read(messages: Any) -> Prompt | None:
 def features(
     attempt: Attempt, prompt: Prompt | None, context: Context, *, route: str | None, tools: int | None
 ) -> RequestFeatures | None:
-    """Make the features row of an attempt's request; None when nothing is known but what the attempt says itself."""
+    """Make the features row of an attempt's request; None when nothing is known but what the attempt says itself.
+
+    The route goes to the attempt, where it does not say so already.
+    """
+    if route and route != ((attempt.tags or {}).get("route") or attempt.request_model):
+        attempt.route = route[:512]
     if prompt is None and not tools:
         return None
     return RequestFeatures(
@@ -58,7 +63,6 @@ def features(
         start_time=attempt.start_time,
         feature_version=FEATURE_VERSION,
         prompt_sha256=attempt.prompt_sha256,
-        route=None if route is None else route[:512],
         tools=None if tools is None else min(tools, 32_767),
         images=None if prompt is None else min(prompt.images, 32_767),
         turn=None if prompt is None else min(prompt.turn, 32_767),

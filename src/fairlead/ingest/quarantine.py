@@ -28,6 +28,7 @@ WRONG_TYPE: Final = "wrong_type"
 OUT_OF_RANGE: Final = "out_of_range"
 UNKNOWN_VALUE: Final = "unknown_value"
 READER_FAULT: Final = "reader_fault"
+NO_MODEL_CALL: Final = "no_model_call"  # readable, but about something else: a tool, an agent, a page that was served
 
 REASONS: Final = (
     NOT_JSON,
@@ -45,6 +46,7 @@ REASONS: Final = (
     OUT_OF_RANGE,
     UNKNOWN_VALUE,
     READER_FAULT,
+    NO_MODEL_CALL,
 )
 
 _SOURCE: Final = "ingest"

@@ -122,6 +122,8 @@ def _expression(name: str) -> str:
         return f"coalesce(event_id, left(sha256({_NAME}), 32))"  # as schema.record_id has it
     if name in _REPEATS:
         return f"CASE {name} WHEN '' THEN {_expression(_REPEATS[name])} ELSE {name} END"
+    if name == "route":
+        return "coalesce(route, tags['route'], request_model)"
     if name == "reported_cost_usd":
         return f"CAST({_REPORTED} + coalesce(list_cost_usd, 0) AS DECIMAL(18, 12))"
     return f"{_micro(name)} / 1e6" if name in _seconds() else name

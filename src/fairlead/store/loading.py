@@ -78,7 +78,7 @@ class Load:
         return connection.arrow(self._con, sql, tables)
 
     def record(self, rows: Sequence[Struct]) -> None:
-        """Add one record, which may be rows of several tables; it is a duplicate when all of its rows are known."""
+        """Add one record, which may be rows of several tables; it is a duplicate when the first of them is known."""
         if not rows:
             raise StoreError(f"{self._source.path}: a record without rows; the reader has to refuse it instead")
         self._records += 1
@@ -148,7 +148,7 @@ class Load:
             stored |= self._flush_attempts(attempts)
         for table, pairs in tables.items():
             kept = self._keep(table, as_table(table, [row for _, row in pairs]))
-            stored.update(pairs[index][0] for index in kept)
+            stored.update(pairs[index][0] for index in kept if self._waiting[pairs[index][0]][0] is pairs[index][1])
         self._stored += sum(not isinstance(self._waiting[ordinal][0], Quarantined) for ordinal in stored)
         self._waiting, self._waiting_rows = [], 0
 

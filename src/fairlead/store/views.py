@@ -15,7 +15,6 @@ _VERSIONED: Final = {name for name, struct in TABLES.items() if "source_updated_
 # Columns that a view has beside those of its table.
 _EXTRA: Final = {
     "attempts": """,
-    coalesce(tags['route'], request_model) AS route,
     coalesce(deployment_id, provider_name || '/' || coalesce(response_model, request_model)) AS endpoint,
     coalesce(list_cost_usd, reported_cost_usd) AS cost_usd,
     coalesce(list_cost_usd, reported_cost_usd) IS NOT NULL AS cost_known""",

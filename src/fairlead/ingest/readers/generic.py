@@ -59,9 +59,6 @@ def read(record: dict[str, Any], context: Context) -> Iterator[Struct]:
 
 
 def _with_features(row: Attempt, asked: dict[str, Any], context: Context) -> Iterator[Struct]:
-    route = values.text(asked["route"])
-    if route is not None:
-        row.tags = {"route": route, **(row.tags or {})}
     prompt = prompts.read(values.jsoned(asked["prompt"], "prompt") if _is_json(asked["prompt"]) else asked["prompt"])
     if prompt is not None:
         counted = {name: values.integer(asked[name], name) for name in ("images", "turn")}
@@ -72,7 +69,7 @@ def _with_features(row: Attempt, asked: dict[str, Any], context: Context) -> Ite
     tools = values.integer(asked["tools"], "tools")
     if tools is not None and tools < 0:
         raise BadRecordError(OUT_OF_RANGE, "tools")
-    features = prompts.features(row, prompt, context, route=route, tools=tools)
+    features = prompts.features(row, prompt, context, route=values.text(asked["route"]), tools=tools)
     if features is not None:
         yield features
 
