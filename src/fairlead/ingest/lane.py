@@ -22,6 +22,7 @@ from fairlead.ingest.bulk import Bulk
 from fairlead.ingest.context import Context
 from fairlead.ingest.readers import Reader
 from fairlead.schema import Attempt
+from fairlead.store import arrow
 
 __all__ = ["Lane", "Query"]
 
@@ -71,7 +72,7 @@ class Lane:
                 shown = self._assembler.shown(slots)
                 sql = self._bulk.matches(slots, shown)
                 found = query(sql, {"lines": _placed(lines, left), "templates": templates})
-                found = found.filter(found.column("sound"))
+                found = arrow.gather(found, np.flatnonzero(found.column("sound").fill_null(False).to_numpy()))
                 if found.num_rows:
                     tables.append(self._assembler.attempts(found, context))
                     left = np.setdiff1d(left, found.column("place").to_numpy(), assume_unique=True)

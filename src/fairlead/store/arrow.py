@@ -13,12 +13,13 @@ from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
 import pyarrow as pa
 from msgspec import Meta, Struct, structs
 
 from fairlead.schema import TABLES, Candidate
 
-__all__ = ["as_table", "schema"]
+__all__ = ["as_table", "gather", "schema"]
 
 _PLAIN: Final[dict[Any, Any]] = {
     str: pa.string(),
@@ -53,6 +54,18 @@ def as_table(table: str, rows: Sequence[Struct]) -> pa.Table:
     columns = zip(*(structs.astuple(row) for row in rows), strict=True)
     arrays = [_array(values, field.type) for values, field in zip(columns, target, strict=True)]
     return pa.Table.from_arrays(arrays, schema=target)
+
+
+def gather(rows: pa.Table, places: Any) -> pa.Table:
+    """Give some rows of a table by their places, a numpy array; columns that are empty need not be moved."""
+    if len(places) and places[-1] - places[0] + 1 == len(places) and (np.diff(places) == 1).all():
+        return rows.slice(int(places[0]), len(places))
+    wanted = pa.array(places)
+    columns = [
+        pa.nulls(len(places), column.type) if column.null_count == len(column) else column.take(wanted)
+        for column in rows.columns
+    ]
+    return pa.Table.from_arrays(columns, schema=rows.schema)
 
 
 def _type(hint: Any) -> tuple[Any, bool]:

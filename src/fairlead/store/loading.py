@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -18,13 +18,14 @@ from msgspec import Struct
 from fairlead.errors import StoreError
 from fairlead.schema import KEYS, TABLES, Quarantined
 from fairlead.store import connection, layout, segments
-from fairlead.store.arrow import as_table
+from fairlead.store.arrow import as_table, gather
 from fairlead.store.manifest import Counts, Manifest, Segment, SourceFile
 
 __all__ = ["Load", "LoadResult"]
 
 _FLUSH_ROWS: Final = 100_000  # of Python objects, which are large
 _FLUSH_COLUMNS: Final = 400_000  # of Arrow rows
+Places = np.ndarray[Any, np.dtype[np.int64]]
 _TABLE_OF: Final = {struct: name for name, struct in TABLES.items()}
 # Tables whose rows can come back with another day: a score that is changed moves to the day of the change.
 _ANY_DAY: Final = frozenset({"feedback", "decisions", "usage", "quarantine"})
@@ -163,17 +164,15 @@ class Load:
         self._stored += int(np.count_nonzero(kept < plain))
         return {pairs[index - plain][0] for index in kept[kept >= plain]}
 
-    def _keep(self, table: str, rows: pa.Table) -> np.ndarray[Any, Any]:
+    def _keep(self, table: str, rows: pa.Table) -> Places:
         """Write the rows that are new or newer, and give their places."""
         days = None if table in _ANY_DAY else pc.unique(rows.column("event_date")).to_pylist()
         found = connection.fresh(self._con, table, KEYS[table], self._files(table, days), _named(table, rows))
-        kept: np.ndarray[Any, Any] = found.column("ordinal").to_numpy()
+        kept: Places = found.column("ordinal").to_numpy()
         again = found.column("again").to_numpy()
-        if len(kept) < rows.num_rows:
-            rows = rows.take(kept)
-        for day, source, inside in _partitions(rows):
-            part = rows if inside.all() else rows.filter(inside)
-            updates = int(again[inside].sum())
+        for day, source, chosen in _partitions(rows, kept, segments.ORDER[table]):
+            part = gather(rows, kept[chosen])
+            updates = int(again[chosen].sum())
             self._writing.append(self._writer.submit(segments.write, self._lake, table, day, source, part, updates))
         return kept
 
@@ -196,16 +195,16 @@ def _named(table: str, rows: pa.Table) -> pa.Table:
     return pa.table({**columns, "ordinal": np.arange(rows.num_rows)})
 
 
-def _partitions(rows: pa.Table) -> list[tuple[date, str, np.ndarray[Any, Any]]]:
-    """Give the days and sources among rows, each with which rows are of it."""
-    if not rows.num_rows:
-        return []
-    days, sources = rows.column("event_date"), rows.column("source").cast(pa.string())
-    groups = pa.table({"day": days, "source": sources}).group_by(["day", "source"]).aggregate([]).to_pylist()
-    if len(groups) == 1:
-        return [(groups[0]["day"], groups[0]["source"], np.ones(rows.num_rows, bool))]
-    found = []
-    for group in sorted(groups, key=lambda one: (one["day"], one["source"])):
-        inside = pc.and_(pc.equal(days, group["day"]), pc.equal(sources, group["source"]))
-        found.append((group["day"], group["source"], inside.to_numpy()))
-    return found
+def _partitions(rows: pa.Table, kept: Places, by: str) -> Iterator[tuple[date, str, Places]]:
+    """Give the days and sources among the kept rows, each with its places in `kept`, in order of time."""
+    days = rows.column("event_date").combine_chunks()
+    sources = rows.column("source").combine_chunks()
+    day = days.cast(pa.int32()).to_numpy()[kept]
+    source = sources.indices.to_numpy()[kept]
+    when = rows.column(by).combine_chunks().cast(pa.int64()).to_numpy()[kept]
+    order = np.lexsort((when, source, day))
+    ends = np.flatnonzero((np.diff(day[order]) != 0) | (np.diff(source[order]) != 0)) + 1
+    for chosen in np.split(order, ends):
+        if len(chosen):
+            first = int(kept[chosen[0]])
+            yield days[first].as_py(), sources[first].as_py(), chosen

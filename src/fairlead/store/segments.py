@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,10 +17,10 @@ from fairlead.errors import StoreError
 from fairlead.store import layout
 from fairlead.store.manifest import Segment
 
-__all__ = ["TEMPORARY", "digest", "folder", "sync", "write"]
+__all__ = ["ORDER", "TEMPORARY", "digest", "folder", "sync", "write"]
 
 TEMPORARY: Final = ".tmp"
-_ORDER: Final = {
+ORDER: Final = {  # the column by which the rows of a segment are in order
     "attempts": "start_time",
     "request_features": "start_time",
     "feedback": "time",
@@ -33,14 +32,14 @@ _ORDER: Final = {
 
 
 def write(lake: Path, table: str, day: date, source: str, rows: pa.Table, updates: int = 0) -> Segment:
-    """Write rows, as `layout.physical` gives them, durably under a name made of their content.
+    """Write rows, as `layout.physical` gives them and in order, durably under a name made of their content.
 
     The segment counts only once the manifest lists it.
     """
     target = folder(table, day, source)
     try:
         _make(lake, target)
-        path, sha256, size = _write(lake, target, _sorted(rows, _ORDER[table]), layout.encodings(table))
+        path, sha256, size = _write(lake, target, rows, layout.encodings(table))
     except OSError as fault:
         raise StoreError(
             f"{lake}: a segment cannot be written ({fault}); see to the space and the rights there, then load again"
@@ -54,12 +53,6 @@ def write(lake: Path, table: str, day: date, source: str, rows: pa.Table, update
         bytes=size,
         updates=updates,
     )
-
-
-def _sorted(rows: pa.Table, by: str) -> pa.Table:
-    """Sort rows; most logs are in order already, and moving every column costs more than looking."""
-    values = rows.column(by).combine_chunks().cast(pa.int64()).to_numpy()
-    return rows if (np.diff(values) >= 0).all() else rows.take(np.argsort(values, kind="stable"))
 
 
 def _write(lake: Path, target: Path, rows: pa.Table, encodings: dict[str, Any]) -> tuple[Path, str, int]:
