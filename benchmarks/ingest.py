@@ -80,9 +80,7 @@ def with_polars(folder: Path, logs: list[Path]) -> dict[str, Any]:
     plain = (pl.col("prompt_tokens") - pl.col("cached")) * pl.col("price_in")
     frame = (
         pl.scan_ndjson(logs, schema=schema)
-        .with_columns(
-            pl.col("startTime", "endTime", "completionStartTime").str.to_datetime(time_zone="UTC"), cached=cached
-        )
+        .with_columns(times, cached=cached)
         .filter(pl.col("prompt_tokens") >= 0, pl.col("startTime") > pl.datetime(2000, 1, 1, time_zone="UTC"))
         .with_columns(name=pl.col("model").str.split("/").list.last(), day=pl.col("startTime").dt.date())
         .join(prices, on="name", how="left")
