@@ -101,7 +101,7 @@ class Attempt(Struct, kw_only=True, gc=False):
     cache_creation_input_tokens: Tokens | None = None
     output_tokens: Tokens | None = None
     reasoning_output_tokens: Tokens | None = None
-    usage_details: dict[str, int] | None = None  # audio, image, video, search counts
+    usage_details: dict[str, Count] | None = None  # audio, image, video, search counts
     # time
     start_time: Moment
     duration_s: Seconds | None = None
@@ -257,7 +257,7 @@ class Usage(Struct, kw_only=True):
     cache_creation_input_tokens: Count | None = None
     output_tokens: Count | None = None
     reasoning_output_tokens: Count | None = None
-    usage_details: dict[str, int] | None = None
+    usage_details: dict[str, Count] | None = None
     cost_usd: Usd | None = None  # null where the bill is in another currency
     attributes: Document | None = None
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from fairlead import store
 from fairlead.errors import ReadError, UsageError
-from fairlead.ingest import costs, files, prices, quarantine
+from fairlead.ingest import costs, files, prices, quarantine, texts
 from fairlead.ingest import mapping as mappings
 from fairlead.ingest.context import Context
 from fairlead.ingest.lines import Entry, entries
@@ -131,6 +131,7 @@ def _take_all(load: Load, opened: IO[bytes], size: int, job: _Job, context: Cont
 def _take(load: Load, entry: Entry, last: Reader, job: _Job, context: Context) -> Reader:
     """Add what an entry holds to the load, each record as rows or as quarantined, and give the reader that knew it."""
     try:
+        entry = texts.offered(entry, job.readers)
         if isinstance(entry.record, BadRecordError):
             raise entry.record
         last = _reader(entry.record, last, job)

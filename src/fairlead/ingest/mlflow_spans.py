@@ -72,7 +72,7 @@ def _attributes(own: dict[str, Any]) -> dict[str, Any]:
         said["openinference.span.kind"] = ("EMBEDDING" if kind == "EMBEDDING" else "LLM") if called else str(kind)
     if called:
         said |= {
-            "gen_ai.provider.name": own.get("mlflow.llm.provider") or (flavor if flavor in _FLAVORS else None),
+            "gen_ai.provider.name": own.get("mlflow.llm.provider") or (flavor if str(flavor) in _FLAVORS else None),
             "gen_ai.request.model": asked or own.get("mlflow.llm.model"),
             "gen_ai.response.model": first(outputs, "model") or _other(own.get("mlflow.llm.model"), asked),
             "gen_ai.response.id": outputs.get("id"),

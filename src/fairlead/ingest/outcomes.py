@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
-__all__ = ["error_class", "status", "status_of_code"]
+__all__ = ["ended", "error_class", "status", "status_of_code"]
 
 _NAMES: Final[tuple[tuple[str, str], ...]] = (  # the first that is found in an exception's name holds
     ("RateLimit", "rate_limit"),
@@ -65,6 +65,7 @@ _STATUSES: Final = {
     "denied": "blocked",
 }
 _CODE: Final = re.compile(r"[1-5]\d\d")
+_CLIENT: Final = frozenset({"invalid_request", "context_length", "auth", "cancelled"})
 
 
 def error_class(code: int | None, name: str | None) -> str:
@@ -97,3 +98,22 @@ def status(word: object) -> tuple[str | None, int | None]:
     if _CODE.fullmatch(text):
         return status_of_code(int(text)), int(text)
     return _STATUSES.get(text), None
+
+
+def ended(code: int | None, name: str | None, kind: str | None = None) -> dict[str, Any]:
+    """Give how a call ended, from its HTTP code and the name of its error; `kind` is a class known better.
+
+    >>> ended(429, None)["status"], ended(200, None), ended(None, "ModelTimeoutException")["error_class"]
+    ('error', {'status': 'ok', 'http_status_code': 200}, 'timeout')
+    """
+    word = status_of_code(code) if code is not None else "error" if name else "ok"
+    if word == "ok" and not name:
+        return {"status": "ok", "http_status_code": code}
+    kind = kind or error_class(code, name)
+    return {
+        "status": "cancelled" if kind == "cancelled" else "error",
+        "http_status_code": code,
+        "error_type": name or (None if code is None else str(code)),
+        "error_class": kind,
+        "error_origin": "client" if kind in _CLIENT else "provider",
+    }

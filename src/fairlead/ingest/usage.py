@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from fairlead.ingest import values
+from fairlead.ingest.quarantine import OUT_OF_RANGE, BadRecordError
 
-__all__ = ["CACHE_CREATION_1H", "anthropic", "bedrock", "details", "gemini", "openai"]
+__all__ = ["CACHE_CREATION_1H", "anthropic", "bedrock", "details", "gemini", "openai", "whole"]
 
 # What `usage_details` may hold, with the names that sources give it in their details of the input and the output.
 _INPUT_DETAILS: Final = {
@@ -57,31 +58,46 @@ def anthropic(usage: dict[str, Any]) -> dict[str, Any]:
 
 
 def bedrock(usage: dict[str, Any]) -> dict[str, Any]:
-    """Read the usage of Bedrock's Converse: like Anthropic's, in camel case."""
+    """Read the usage of Bedrock's Converse, or the counts of its log: like Anthropic's, in camel case."""
     read, created = (
         _count(usage, "cacheReadInputTokens", "cacheReadInputTokenCount"),
         _count(usage, "cacheWriteInputTokens", "cacheWriteInputTokenCount"),
     )
-    plain = _count(usage, "inputTokens")
+    plain = _count(usage, "inputTokens", "inputTokenCount")
+    written = usage.get("cacheDetails")
+    long_lived = sum(
+        _count(part, "inputTokens") or 0
+        for part in (written if isinstance(written, list) else ())
+        if isinstance(part, dict) and part.get("ttl") == "1h"
+    )
     return {
         "input_tokens": None if plain is None else plain + (read or 0) + (created or 0),
         "cache_read_input_tokens": read,
         "cache_creation_input_tokens": created,
-        "output_tokens": _count(usage, "outputTokens"),
+        "output_tokens": _count(usage, "outputTokens", "outputTokenCount"),
+        "usage_details": {CACHE_CREATION_1H: long_lived} if long_lived else None,
     }
 
 
 def gemini(usage: dict[str, Any]) -> dict[str, Any]:
-    """Read Gemini's usageMetadata: candidates leave thoughts out, prompt includes cached content."""
-    candidates, thoughts = _count(usage, "candidatesTokenCount"), _count(usage, "thoughtsTokenCount")
-    tools = _count(usage, "toolUsePromptTokenCount")
-    prompt = _count(usage, "promptTokenCount")
+    """Read Gemini's usageMetadata, in camel or snake case: candidates leave thoughts out, prompt includes the cache."""
+    candidates = _count(usage, "candidatesTokenCount", "candidates_token_count")
+    thoughts = _count(usage, "thoughtsTokenCount", "thoughts_token_count")
+    tools = _count(usage, "toolUsePromptTokenCount", "tool_use_prompt_token_count")
+    prompt = _count(usage, "promptTokenCount", "prompt_token_count")
     return {
         "input_tokens": None if prompt is None else prompt + (tools or 0),
-        "cache_read_input_tokens": _count(usage, "cachedContentTokenCount"),
+        "cache_read_input_tokens": _count(usage, "cachedContentTokenCount", "cached_content_token_count"),
         "output_tokens": None if candidates is None and thoughts is None else (candidates or 0) + (thoughts or 0),
         "reasoning_output_tokens": thoughts,
     }
+
+
+def whole(found: dict[str, Any]) -> dict[str, Any]:
+    """Give counts whose input holds its cached parts: one that is below them leaves them out, as Anthropic's does."""
+    given, parts = found["input_tokens"], (found["cache_read_input_tokens"], found["cache_creation_input_tokens"])
+    cached = sum(part or 0 for part in parts)
+    return {**found, "input_tokens": given + cached} if given is not None and cached > given >= 0 else found
 
 
 def details(inputs: dict[str, Any], outputs: dict[str, Any]) -> dict[str, int] | None:
@@ -96,7 +112,11 @@ def details(inputs: dict[str, Any], outputs: dict[str, Any]) -> dict[str, int] |
 
 
 def _count(part: dict[str, Any], *names: str) -> int | None:
-    return next((values.integer(part[name], name) for name in names if part.get(name) is not None), None)
+    name = next((name for name in names if part.get(name) is not None), names[0])
+    count = values.integer(part.get(name), name)
+    if count is not None and count < 0:  # added to another it would no longer show
+        raise BadRecordError(OUT_OF_RANGE, f"{name}: below 0")
+    return count
 
 
 def _part(usage: dict[str, Any], name: str) -> dict[str, Any]:

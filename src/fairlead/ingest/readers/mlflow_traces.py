@@ -44,6 +44,8 @@ def recognises(record: dict[str, Any]) -> bool:
 
 def split(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Give a record for each model call and each assessment of a trace."""
+    if not recognises(document):
+        raise BadRecordError(WRONG_TYPE, "info, data.spans: not those of a trace")
     info = document["info"]
     trace = info.get("trace_id") or info.get("request_id")
     if not isinstance(trace, str) or not trace:

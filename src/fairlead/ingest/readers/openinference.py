@@ -40,7 +40,8 @@ def split(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if otlp.is_document(document):
         yield from otlp.split(document)
     else:
-        yield from _annotations(document) or [document]
+        for one in _annotations(document) or [document]:
+            yield one if _is_annotation(one) else {"fault": "neither spans nor an annotation"}
 
 
 def read(record: dict[str, Any], context: Context) -> Iterator[Struct]:

@@ -173,7 +173,7 @@ def _feedback(record: dict[str, Any], context: Context) -> Feedback:
     own = values.required(values.text(record.get("id")), "id")
     shown = _is_demonstration(record)
     target = values.text(record.get("inference_id" if shown else "target_id"))
-    tags = litellm.as_dict(values.jsoned(record.get("tags"), "tags"))
+    tags = dict(litellm.as_dict(values.jsoned(record.get("tags"), "tags")))
     author = values.text(tags.pop("author", None))
     found = {
         "time": values.required(_written(record), "timestamp"),

@@ -1,4 +1,4 @@
-"""Contracts that ship with the package, so that users can hold their own parts to them.
+"""The contract of a policy: what its probabilities and scores promise, whatever the predictions.
 
 >>> from fairlead.scoring import Weighted
 >>> check_policy(Weighted())
@@ -11,17 +11,13 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from fairlead.errors import FairleadError
 from fairlead.scoring.policies import Policy
 from fairlead.scoring.predict import Candidates
+from fairlead.testing.contract import ContractError
 
-__all__ = ["ContractError", "candidates", "check_policy"]
+__all__ = ["candidates", "check_policy"]
 
 _CASES: Final = 200
-
-
-class ContractError(FairleadError):
-    """A part does not keep its contract; the message says which promise."""
 
 
 def candidates(rng: np.random.Generator, requests: int, endpoints: int) -> Candidates:
