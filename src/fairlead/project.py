@@ -20,7 +20,7 @@ from fairlead.errors import ProjectError
 
 __all__ = ["Project", "find", "init", "open_project"]
 
-_KEYS: Final = {"var", "hash_key_env", "policy", "ingest"}
+_KEYS: Final = {"var", "hash_key_env", "policy", "ingest", "feedback"}
 # What `init` hands out: the folders that the engine runs.
 _PARTS: Final = ("features", "models", "flows", "data", "prefect.yaml")
 _PYPROJECT: Final = """\
@@ -29,6 +29,8 @@ _PYPROJECT: Final = """\
 # [tool.fairlead.policy]
 # goal = "status_quo"               # no worse than now; or "best_single", or "floor"
 # floor_share = 0.99                # with "floor": the share of the best single endpoint's quality to keep
+# [tool.fairlead.feedback]
+# maturity = "7d"                   # how long a request's feedback is waited for
 """
 
 

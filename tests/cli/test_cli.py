@@ -174,6 +174,21 @@ def test_a_published_snapshot_is_asked_on_the_command_line(trained):
     assert decision["request_id"] == "r-1"
 
 
+def test_data_health_is_told_in_words_and_as_json_and_strict_fails_on_what_is_bad(project, tmp_path):
+    log = tmp_path / "log.jsonl"
+    log.write_text("not json\n")
+    fairlead("ingest", log, cwd=project.root)
+
+    words = fairlead("health", cwd=project.root)
+    as_json = fairlead("health", "--json", "--strict", cwd=project.root)
+
+    found = {check["name"]: check["verdict"] for check in json.loads(as_json.stdout)["checks"]}
+    assert (words.returncode, as_json.returncode) == (0, 1)
+    assert "BAD  unreadable lines" in words.stdout
+    assert found["unreadable lines"] == "bad"
+    assert found["conservation"] == "fine"
+
+
 def test_policies_are_judged_on_the_command_line(trained):
     here, made = trained
 

@@ -6,14 +6,14 @@ import pytest
 
 from fairlead import store
 from fairlead.project import Project
-from fairlead.reports.queries import Ask, question, questions
+from fairlead.reports.queries import Ask, prepare, question, questions
 
 FROM, UNTIL = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 8, tzinfo=UTC)
 
 
 def opened(project: Project) -> Iterator[Ask]:
     connection = store.open_lake(project.lake).connect()
-    connection.execute(f"CREATE TEMP VIEW scores AS {question('scores')}")
+    prepare(connection, project)
     yield Ask(connection, FROM, UNTIL, UNTIL)
     connection.close()
 

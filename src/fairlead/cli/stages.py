@@ -1,4 +1,4 @@
-"""The stages of the loop: init, ingest, build, train, publish, judge, decide, report."""
+"""The stages of the loop: init, ingest, build, train, publish, judge, decide, report, health."""
 
 from __future__ import annotations
 
@@ -177,4 +177,22 @@ def report(
     show.result({"path": str(path)}, str(path), as_json)
 
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (init, ingest, build, train, publish, judge, decide, report)
+def health(
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when a check is bad.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check the data: what was read, clocks, duplicates, tokens, costs, gaps and labels."""
+    from fairlead import reports
+
+    found = reports.health(project.find())
+    lines = [f"{_MARKS[check.verdict]} {check.name:<24} {check.value:>12}  {check.meaning}" for check in found.checks]
+    show.result(found, "\n".join(lines), as_json)
+    for check in found.checks:
+        if check.verdict in ("look", "bad") and not as_json:
+            typer.echo(f"{check.name}: {check.action or check.threshold}", err=True)
+    if strict and found.bad:
+        raise typer.Exit(1)
+
+
+_MARKS: Final = {"fine": "fine", "look": "LOOK", "bad": "BAD ", "none": "   –"}
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (init, ingest, build, train, publish, judge, decide, report, health)

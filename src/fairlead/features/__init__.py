@@ -2,5 +2,6 @@
 
 from fairlead.features.build import build
 from fairlead.features.join import Joined, join
+from fairlead.features.labels import Rules, make_views, rules_of
 
-__all__ = ["Joined", "build", "join"]
+__all__ = ["Joined", "Rules", "build", "join", "make_views", "rules_of"]

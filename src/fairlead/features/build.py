@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fairlead import store
+from fairlead.features.labels import make_views, rules_of
 from fairlead.features.tables import build_tables, read_folder
 from fairlead.project import Project
 
@@ -21,6 +22,7 @@ def build(project: Project) -> dict[str, int]:
 
     def fill(con: Any) -> None:
         store.load_prices(con, project.prices)
+        make_views(con, rules_of(project))
         for table in build_tables(con, tables):
             counts[table.name] = con.sql(f'select count(*) from "{table.name}"').fetchall()[0][0]
 

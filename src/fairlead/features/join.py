@@ -5,6 +5,7 @@ Training and publishing ask the same function, at each request's start and at no
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 import polars as pl
@@ -12,6 +13,7 @@ from msgspec import Struct
 
 from fairlead import store
 from fairlead.errors import FeatureError
+from fairlead.features.labels import make_views, rules_of
 from fairlead.features.tables import FeatureTable, build_tables, read_folder
 from fairlead.project import Project
 from fairlead.scoring.predict import SCALARS
@@ -19,27 +21,20 @@ from fairlead.scoring.request import TEXT_FEATURES
 
 __all__ = ["Joined", "join"]
 
-_QUALITY: Final = """
-create or replace temp view quality_of_request as
-select requests.request_id, sum(score_normalized * coalesce(weight, 1)) / nullif(sum(coalesce(weight, 1)), 0) as quality
-from feedback
-join requests on (
-    (feedback.target_kind = 'request' and feedback.target_id = requests.request_id)
-    or (feedback.target_kind = 'trace' and feedback.target_id = requests.trace_id)
-)
-where score_normalized is not null
-group by all
-"""
-
 _ATTEMPTS: Final = """
 select
     attempts.event_id, attempts.request_id, attempts.attempt_index, attempts.endpoint, attempts.provider_name,
     coalesce(attempts.response_model, attempts.request_model) as model, attempts.start_time, attempts.status,
     attempts.propensity, attempts.is_final, attempts.input_tokens, attempts.output_tokens, attempts.duration_s,
     cast(attempts.cost_usd as double) as cost_usd, attempts.prompt_sha256, attempts.policy_id,
-    case when attempts.is_final then quality_of_request.quality end as quality{columns}
+    case when coalesce(attempts.is_final, attempts.event_id = last.final_event_id) then labels.quality end as quality,
+    attempts.start_time + label_rules.maturity <= label_horizon.moment as label_mature{columns}
 from attempts
-left join quality_of_request using (request_id)
+cross join label_rules
+cross join label_horizon
+left join (select source, request_id, event_id as final_event_id from requests) as last
+    on attempts.source = last.source and attempts.request_id = last.request_id
+left join labels_now as labels on attempts.request_id = labels.request_id
 {joins}
 order by attempts.start_time, attempts.event_id
 """
@@ -48,9 +43,9 @@ order by attempts.start_time, attempts.event_id
 class Joined(Struct, frozen=True, kw_only=True):
     """Attempts with their features.
 
-    `rows` has one row an attempt. `request_columns` and `state_columns` name the features that describe the request
-    and the endpoint; `table_of` says which file a column came from. `text` stays one list column. `state_now` has a
-    row an endpoint: the state columns as of now.
+    `rows` has one row an attempt, with its request's label as `quality`. `request_columns` and `state_columns` name
+    the features that describe the request and the endpoint; `table_of` says which file a column came from. `text`
+    stays one list column. `state_now` has a row an endpoint: the state columns as of now.
     """
 
     rows: pl.DataFrame
@@ -60,12 +55,18 @@ class Joined(Struct, frozen=True, kw_only=True):
     state_now: pl.DataFrame
 
 
-def join(project: Project) -> Joined:
-    """Build the features and join them to every attempt, as of its start."""
-    con = store.open_lake(project.lake).connect()
+def join(project: Project, as_of: datetime | None = None) -> Joined:
+    """Build the features and join them to every attempt, as of its start, and the label of its request.
+
+    With `as_of` everything is as it was known at that moment: what came later, attempts and feedback alike, changes
+    nothing. The label stands at the final attempt of a request. Where it is missing it is unknown, never bad; while
+    `label_mature` is false it may still come.
+    """
+    con = store.open_lake(project.lake).connect(as_of=as_of)
     try:
+        make_views(con, rules_of(project))
+        con.execute("create or replace temp table labels_now as select * from labels")
         tables = build_tables(con, read_folder(project.features))
-        con.execute(_QUALITY)
         columns = {table.name: _columns(con, table) for table in tables}
         of_request = [table for table in tables if table.of_request]
         of_endpoint = [table for table in tables if not table.of_request and columns[table.name]]

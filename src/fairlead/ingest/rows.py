@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from fairlead.ingest.context import Context
+from fairlead.ingest.feedback import normalise
 from fairlead.ingest.outcomes import error_class
 from fairlead.schema import Attempt, Feedback, Usage, record_id
 
@@ -39,7 +40,10 @@ def attempt(source: str, found: dict[str, Any], context: Context) -> Attempt:
 
 
 def feedback(source: str, own_id: str, found: dict[str, Any], context: Context) -> Feedback:
-    """Make a feedback of what a reader found; `own_id` names it within its source. Needs `time` and `name`."""
+    """Make a feedback of what a reader found; `own_id` names it within its source. Needs `time` and `name`.
+
+    Its score is brought to the one scale here, where its source did not do so.
+    """
     made = {
         "source": source,
         "source_instance": context.source_instance,
@@ -48,6 +52,7 @@ def feedback(source: str, own_id: str, found: dict[str, Any], context: Context) 
     }
     made.setdefault("event_date", made["time"].date())
     made["feedback_id"] = record_id(source, made["source_instance"], own_id)
+    normalise(made)
     return msgspec.convert(_kept(made), Feedback)
 
 

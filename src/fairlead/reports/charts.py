@@ -16,7 +16,7 @@ from markupsafe import Markup
 from fairlead.reports import formats
 from fairlead.reports.palette import ACCENT, INK, MUTED, RULE
 
-__all__ = ["daily", "draw", "failures", "quality", "ranges", "savings"]
+__all__ = ["Row", "daily", "day_axis", "draw", "failures", "inline", "quality", "ranges", "savings"]
 
 _WIDE: Final = 940
 _HALF: Final = 450
@@ -55,12 +55,12 @@ def daily(rows: Sequence[Row], names: Sequence[str], colours: Sequence[str]) -> 
     shown = [formats.visible(name) for name in names]
 
     def make(width: int) -> Any:
-        bars = _chart(rows).mark_bar(stroke="white", strokeWidth=0.6)
+        bars = inline(rows).mark_bar(stroke="white", strokeWidth=0.6)
         columns = 4 if width > _PANELS else 1
         legend = alt.Legend(orient="top", columns=columns, columnPadding=18, symbolSize=90)
         days = len({row["day"] for row in rows})
         return bars.encode(
-            x=alt.X("day:O", axis=_day_axis(sorted({row["day"] for row in rows}), width)),
+            x=alt.X("day:O", axis=day_axis(sorted({row["day"] for row in rows}), width)),
             y=alt.Y("sum(usd):Q", axis=_money_axis(rows)),
             color=alt.Color("name:N", sort=shown, scale=alt.Scale(domain=shown, range=list(colours)), legend=legend),
             order=alt.Order("place:Q"),
@@ -114,7 +114,7 @@ def ranges(rows: Sequence[Row]) -> Markup:
 
     def make(width: int) -> Any:
         names = alt.Axis(labelLimit=220 if width > _PANELS else 140)
-        base = _chart(rows).encode(y=alt.Y("name:N", sort=order, title=None, axis=names))
+        base = inline(rows).encode(y=alt.Y("name:N", sort=order, title=None, axis=names))
         paint = alt.Color("colour:N", scale=None)
         label = "datum.value < 1 ? datum.value * 1000 + ' ms' : datum.value + ' s'"
         scale = alt.Scale(type="log", domain=[ticks[0], ticks[-1]])
@@ -138,10 +138,10 @@ def failures(rows: Sequence[Row]) -> Markup:
     """Draw the percentage of attempts that failed on each day; a row is day (ISO) and share."""
 
     def make(width: int) -> Any:
-        bars = _chart([{"day": row["day"], "percent": 100 * row["share"]} for row in rows]).mark_bar(color="#b8574d")
+        bars = inline([{"day": row["day"], "percent": 100 * row["share"]} for row in rows]).mark_bar(color="#b8574d")
         days = [row["day"] for row in rows]
         return bars.encode(
-            x=alt.X("day:O", axis=_day_axis(days, width)),
+            x=alt.X("day:O", axis=day_axis(days, width)),
             y=alt.Y("percent:Q", title=None, axis=alt.Axis(tickCount=4, labelExpr="datum.label + ' %'")),
         ).properties(width=min(width - 36, 60 * len(days)), height=150)
 
@@ -162,7 +162,8 @@ def _svg(chart: Any, prefix: str) -> Markup:
     return Markup(_IDS.sub(rf"\g<1>{prefix}-\g<2>", drawing))  # noqa: S704 - Vega escapes text
 
 
-def _chart(rows: Sequence[Row]) -> Any:
+def inline(rows: Sequence[Row]) -> Any:
+    """Make a chart that holds its rows, every name in them shown so that nothing in it can hide."""
     shown = [
         {key: formats.visible(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows
     ]
@@ -183,7 +184,7 @@ def _printable(part: Any) -> Any:
 
 def _means(rows: Sequence[Row], width: int) -> Any:
     order = _names(rows)
-    base = _chart(rows).encode(y=alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=160)))
+    base = inline(rows).encode(y=alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=160)))
     paint = alt.Color("colour:N", scale=None)
     axis = alt.X("low:Q", title=None, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5))
     rule = base.mark_rule(strokeWidth=2).encode(x=axis, x2="high:Q", color=paint)
@@ -205,7 +206,7 @@ def _whiskers(
 ) -> Any:
     low, value, high = fields
     axis = alt.Axis() if labels else None
-    base = _chart(rows).encode(y=alt.Y("name:N", sort=list(order), title=None, axis=axis))
+    base = inline(rows).encode(y=alt.Y("name:N", sort=list(order), title=None, axis=axis))
     paint = alt.condition("datum.is_candidate", alt.value(ACCENT), alt.value("#7d8894"))
     zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(color=INK, strokeWidth=1).encode(x="zero:Q")
     rule = base.mark_rule(strokeWidth=2).encode(
@@ -215,7 +216,8 @@ def _whiskers(
     return (zero + rule + dot).properties(width=width, height=alt.Step(28))
 
 
-def _day_axis(days: Sequence[str], width: int) -> Any:
+def day_axis(days: Sequence[str], width: int) -> Any:
+    """Make an axis of days (ISO) with as many labels as there is room for."""
     every = max(1, round(len(days) * (70 if width > _PANELS else 75) / width))
     shown = [day for at, day in enumerate(days) if at % every == 0]
     label = "utcFormat(toDate(datum.value), '%-d %b')"

@@ -40,8 +40,10 @@ def notes(ask: Ask, judgement: Judgement | None) -> list[tuple[str, str]]:
         ),
         (
             "Quality",
-            "Every kind of feedback, scaled to 0 to 100, its weighted mean per request, then the mean over requests. "
-            "Feedback on a whole conversation is left out. A request counts for the endpoint that answered it.",
+            "Every kind of feedback, scaled to 0 to 100; of each evaluator the newest word; their weighted mean per "
+            "request, people and tests before judging models before what was merely done; then the mean over "
+            "requests. Feedback on a whole conversation is left out, and so is what was preferred to what. A request "
+            "counts for the endpoint that answered it. A label that is missing is unknown, not bad.",
         ),
         ("Latency", "Exact quantiles over successful attempts, as the gateway measured them."),
     ]

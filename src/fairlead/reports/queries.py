@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from fairlead import store
+import polars as pl
 
-__all__ = ["TOP", "Ask", "question", "questions"]
+from fairlead import store
+from fairlead.features import make_views, rules_of
+from fairlead.project import Project
+
+__all__ = ["TOP", "Ask", "prepare", "question", "questions", "window"]
 
 TOP: Final = 8  # names shown of anything; the rest is summed up as "other"
+_DAYS: Final = 30
 _PARAMETER: Final = re.compile(r"\$([a-z_]+)")
 
 
@@ -29,13 +34,21 @@ class Ask:
 
     def __call__(self, name: str, **more: Any) -> list[dict[str, Any]]:
         """Give the answer to sql/`name`.sql as rows."""
-        sql = question(name)
-        known = {"from": self.start, "until": self.until, "now": self.now, "top": TOP} | more
-        wanted = {key: known[key] for key in _PARAMETER.findall(sql)}
+        sql, wanted = self._filled(name, more)
         asked = f"{name} {wanted}"
         if asked not in self.answers:
             self.answers[asked] = store.query(self.connection, sql, wanted or None).to_dicts()
         return self.answers[asked]
+
+    def frame(self, name: str) -> pl.DataFrame:
+        """Give the answer to sql/`name`.sql as a frame, where it has many rows."""
+        sql, wanted = self._filled(name, {})
+        return store.query(self.connection, sql, wanted)
+
+    def _filled(self, name: str, more: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        sql = question(name)
+        known = {"from": self.start, "until": self.until, "now": self.now, "top": TOP} | more
+        return sql, {key: known[key] for key in _PARAMETER.findall(sql)}
 
     def one(self, name: str, **more: Any) -> dict[str, Any]:
         """Give the single row that answers sql/`name`.sql."""
@@ -55,6 +68,29 @@ class Ask:
     def days(self) -> int:
         """How many days the window has."""
         return (self.last_day - self.first_day).days + 1
+
+
+def window(connection: store.Connection, now: datetime) -> Ask:
+    """Give the last 30 days of traffic to ask about, the last of them that of the newest attempt."""
+    span = Ask(connection, now, now, now).one("span")
+    newest = span["newest"] or now
+    until = datetime.combine(newest.date() + timedelta(days=1), time(), UTC)
+    oldest = span["oldest"] or until
+    start = max(until - timedelta(days=_DAYS), datetime.combine(oldest.date(), time(), UTC))
+    return Ask(connection, start, until, now)
+
+
+def prepare(connection: store.Connection, project: Project) -> None:
+    """Make what several questions share, once: the labels, and what each model can hold."""
+    make_views(connection, rules_of(project))
+    for name in ("request_feedback", "labels"):
+        connection.execute(f"create or replace temp table {name} as select * from {name}")
+    if project.prices.is_file():
+        store.load_prices(connection, project.prices)
+        rows = "select lower(model) as model, max(context_window) as tokens from price_list group by lower(model)"
+    else:
+        rows = "select '' as model, 0 as tokens where false"
+    connection.execute(f"create or replace temp table model_context as {rows}")
 
 
 @cache

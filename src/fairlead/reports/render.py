@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -18,12 +18,10 @@ from fairlead.project import Project
 from fairlead.reports import formats, headline, judgement, keyfigures, method
 from fairlead.reports.page import Page
 from fairlead.reports.palette import Palette
-from fairlead.reports.queries import TOP, Ask, question
+from fairlead.reports.queries import TOP, Ask, prepare, window
 from fairlead.reports.sections import errors, health, latency, quality, savings, spend
 
 __all__ = ["render"]
-
-_DAYS: Final = 30
 
 
 def render(project: Project, *, out: Path | None = None, title: str | None = None, now: datetime | None = None) -> Path:
@@ -37,9 +35,8 @@ def render(project: Project, *, out: Path | None = None, title: str | None = Non
     judged = judgement.read(project.var / "judgements" / "latest.json")
     connection = lake.connect()
     try:
-        page = _page(
-            connection, [counts for _, counts in lake.sources()], judged, title or "Spend and routing report", now
-        )
+        prepare(connection, project)
+        page = _page(connection, lake, judged, title or "Spend and routing report", now)
     finally:
         connection.close()
     path = out or project.reports
@@ -51,14 +48,13 @@ def render(project: Project, *, out: Path | None = None, title: str | None = Non
 
 def _page(
     connection: store.Connection,
-    loads: list[store.Counts],
+    lake: store.Lake,
     judged: Judgement | None,
     title: str,
     now: datetime,
 ) -> Page:
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW scores AS {question('scores')}")
-    span = Ask(connection, now, now, now).one("span")
-    ask = _window(connection, span, now)
+    ask = window(connection, now)
+    span = ask.one("span")
     spenders = [
         (row["name"], row["provider"]) for row in ask("spend_by_endpoint") if row["place"] <= TOP and row["name"]
     ]
@@ -83,7 +79,7 @@ def _page(
             quality.section(ask, palette),
             latency.section(ask, palette),
             errors.section(ask, palette),
-            health.section(ask, loads, span, judged),
+            health.section(ask, lake, judged),
         ],
         method=method.notes(ask, judged),
     )
@@ -92,14 +88,6 @@ def _page(
 def _judged_endpoints(judged: Judgement | None, known: set[str]) -> list[tuple[str, str]]:
     names = {name for policy in judged.policies for name in policy.endpoint_shares} if judged else set()
     return [(name, name.partition("/")[0]) for name in sorted(names - known)]
-
-
-def _window(connection: store.Connection, span: dict[str, Any], now: datetime) -> Ask:
-    newest = span["newest"] or now
-    until = datetime.combine(newest.date() + timedelta(days=1), time(), UTC)
-    oldest = span["oldest"] or until
-    start = max(until - timedelta(days=_DAYS), datetime.combine(oldest.date(), time(), UTC))
-    return Ask(connection, start, until, now)
 
 
 def _dates(ask: Ask, span: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -59,14 +60,20 @@ class Lake:
         """Give every committed source file with what became of its records, oldest first."""
         return list(self._manifest.sources())
 
-    def connect(self, database: Path | None = None) -> connection.Connection:
+    def listed(self) -> list[Segment]:
+        """Give what the manifest says of every committed segment, oldest day first."""
+        return self._manifest.segments()
+
+    def connect(self, database: Path | None = None, *, as_of: datetime | None = None) -> connection.Connection:
         """Open DuckDB (in memory, or on `database`) with a view for each table and `requests` over the attempts.
 
-        The views show what is committed now, and go on showing it: a connection is a consistent picture. Close it.
+        The views show what is committed now, and go on showing it: a connection is a consistent picture. With `as_of`
+        they show what the sources knew then: attempts that were over, feedback that had been given, each in its
+        version of that moment. Close it.
         """
         con = connection.connect(database)
         try:
-            self._make_views(con)
+            self._make_views(con, as_of)
         except BaseException:
             con.close()
             raise
@@ -112,19 +119,19 @@ class Lake:
             return "size"
         return None if segments.digest(path) == segment.sha256 else "sha256"
 
-    def _make_views(self, con: connection.Connection) -> None:
+    def _make_views(self, con: connection.Connection, as_of: datetime | None = None) -> None:
         listed: dict[str, list[Segment]] = {table: [] for table in TABLES}
         for segment in self._manifest.segments():
             listed[segment.table].append(segment)
-        statements = [self._view(table, found) for table, found in listed.items()]
+        statements = [self._view(table, found, as_of) for table, found in listed.items()]
         connection.make_views(con, [*statements, views.REQUESTS])
 
-    def _view(self, table: str, found: Sequence[Segment]) -> str:
+    def _view(self, table: str, found: Sequence[Segment], as_of: datetime | None) -> str:
         # The empty file gives the view its columns when there is no segment, and columns added since.
         files = [str(self._empty(table)), *(str(self.root / segment.path) for segment in found)]
         updated = [str(self.root / segment.path) for segment in found if segment.updates]
         by_name = any(segment.schema_version != SCHEMA_VERSION for segment in found)
-        return views.table_view(table, KEYS.get(table), files, updated, by_name)
+        return views.table_view(table, KEYS.get(table), files, updated, by_name, as_of)
 
     def _empty(self, table: str) -> Path:
         path = self.root / _SCHEMAS / f"{table}-{_fingerprint(table)}.parquet"

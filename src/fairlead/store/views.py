@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from fairlead.schema import TABLES
@@ -11,6 +12,18 @@ from fairlead.store import layout
 __all__ = ["PRICES", "REQUESTS", "fresh", "table_view"]
 
 _VERSIONED: Final = {name for name, struct in TABLES.items() if "source_updated_at" in struct.__struct_fields__}
+
+# When a row of a table came to be known: an attempt once it is over, a later version of it once it was changed.
+_ENDED: Final = "start_time + to_microseconds(CAST(round(1e6 * coalesce(duration_s, 0)) AS BIGINT))"
+_KNOWN_AT: Final = {
+    "attempts": f"greatest({_ENDED}, coalesce(source_updated_at, start_time))",
+    "request_features": "start_time",
+    "feedback": "greatest(time, coalesce(source_updated_at, time))",
+    "decisions": "time",
+    "usage": "greatest(bucket_end, coalesce(source_updated_at, bucket_end))",
+    "quarantine": "ingested_at",
+    "prices": "retrieved_at",
+}
 
 # Columns that a view has beside those of its table.
 _EXTRA: Final = {
@@ -104,12 +117,21 @@ FROM long
 """
 
 
-def table_view(table: str, key: str | None, files: Sequence[str], updated: Sequence[str], by_name: bool) -> str:
-    """Give the view of a table over its segments.
+def table_view(
+    table: str,
+    key: str | None,
+    files: Sequence[str],
+    updated: Sequence[str],
+    by_name: bool,
+    as_of: datetime | None = None,
+) -> str:
+    """Give the view of a table over its segments, or over what was known of it at `as_of`.
 
     Only keys that the `updated` segments hold can have more than one version, so only those are ranked.
     """
     everything = f"(SELECT {layout.logical(table)} FROM {_scan(files, by_name)})"
+    if as_of is not None:
+        everything = f"(SELECT * FROM {everything} WHERE {_KNOWN_AT[table]} <= TIMESTAMPTZ '{as_of.isoformat()}')"
     rows = f"SELECT * FROM {everything}"
     if key and updated:
         keys = f"SELECT {key} FROM (SELECT {layout.logical(table)} FROM {_scan(updated, by_name)})"

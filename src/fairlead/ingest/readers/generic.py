@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, structs
 
-from fairlead.ingest import attributes, outcomes, prompts, values
+from fairlead.ingest import attributes, feedback, outcomes, prompts, values
 from fairlead.ingest.context import Context
 from fairlead.ingest.mapping import FROM_PROMPT, UNITS, Mapping
 from fairlead.ingest.quarantine import OUT_OF_RANGE, UNKNOWN_VALUE, WRONG_TYPE, BadRecordError
@@ -25,10 +25,6 @@ __all__ = ["NAME", "read", "recognises"]
 
 NAME: Final = "generic"
 _TIME: Final = {"attempts": "start_time", "feedback": "time", "decisions": "time", "usage": "bucket_start"}
-_BOOLEANS: Final = {
-    **dict.fromkeys(("true", "yes", "up", "pass", "passed", "good", "like", "thumbs_up"), True),
-    **dict.fromkeys(("false", "no", "down", "fail", "failed", "bad", "dislike", "thumbs_down"), False),
-}
 
 
 def recognises(record: dict[str, Any]) -> bool:
@@ -104,23 +100,17 @@ def _at(record: dict[str, Any], path: str) -> Any:
 
 
 def _converted(value: Any, name: str, kind: str | None, unit: str | None) -> Any:
-    if name == "score_value" and (flag := _flag(value)) is not None:
+    if name == "score_value" and (flag := feedback.flag(value)) is not None:
         return flag
     if unit is not None:
         value = _scaled(value, name, UNITS[unit])
     if kind in _CONVERT:
         return _CONVERT[kind](value, name)
     if kind == "boolean":
-        return value if (flag := _flag(value)) is None else flag
+        return value if (flag := feedback.flag(value)) is None else flag
     if kind == "text" and isinstance(value, (int, float, Decimal, date, datetime)):
         return str(value)
     return value
-
-
-def _flag(value: Any) -> bool | None:
-    return (
-        value if isinstance(value, bool) else _BOOLEANS.get(value.strip().lower()) if isinstance(value, str) else None
-    )
 
 
 def _moment(value: Any, name: str) -> datetime | None:
@@ -202,24 +192,7 @@ def _feedback(found: dict[str, Any], record: dict[str, Any], mapping: Mapping, c
     own = found.get("feedback_id") or _content(record)
     found["feedback_id"] = record_id(mapping.source, found.get("source_instance"), own)
     found.setdefault("target_kind", "request")
-    _score(found)
-    value, low, high = found.get("score_value"), found.get("scale_min"), found.get("scale_max")
-    if found.get("score_normalized") is None and value is not None and low is not None and high is not None:
-        if low == high or not 0 <= (value - low) / (high - low) <= 1:
-            raise BadRecordError(OUT_OF_RANGE, "score_value: not on the scale from scale_min to scale_max")
-        found["score_normalized"] = (value - low) / (high - low)
-
-
-def _score(found: dict[str, Any]) -> None:
-    """Tell thumbs from numbers from labels, unless the mapping does."""
-    score = found.get("score_value")
-    if isinstance(score, bool):
-        found.setdefault("value_type", "boolean")
-        found["score_value"] = float(score)
-    if "value_type" not in found:
-        found["value_type"] = "numeric" if score is not None else "categorical" if "score_label" in found else "text"
-    if found["value_type"] == "boolean" and found.get("score_value") in (0, 1):
-        found.setdefault("score_normalized", float(found["score_value"]))
+    feedback.normalise(found)
 
 
 def _other(found: dict[str, Any], record: dict[str, Any], mapping: Mapping, context: Context) -> None:

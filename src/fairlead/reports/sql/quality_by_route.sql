@@ -1,7 +1,7 @@
 -- How good were the answers on each route, by the feedback that came back? With 95 % Wilson intervals.
 with scored as (
-    select route as name, avg(score) as quality, count(*) as n
-    from requests join scores using (request_id)
+    select route as name, avg(labels.quality) as quality, count(*) as n
+    from requests join labels using (request_id)
     where start_time >= $from and start_time < $until
     group by name
 )
