@@ -12,7 +12,21 @@ from fairlead.cli import main
 
 DATA = Path(__file__).parents[2] / "data"
 COMMANDS = [
-    *("init", "demo", "ingest", "build", "train", "publish", "judge", "decide", "report", "simulate", "bench", "prices")
+    *(
+        "init",
+        "demo",
+        "ingest",
+        "receive",
+        "build",
+        "train",
+        "publish",
+        "judge",
+        "decide",
+        "report",
+        "simulate",
+        "bench",
+        "prices",
+    )
 ]
 
 

@@ -28,12 +28,12 @@ from fairlead.store.manifest import Manifest
 folder, kills, broken = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "broken"
 whole = Manifest.commit
 
-def paused(self, source, counts, segments):
+def paused(self, source, counts, segments, marks=None):
     time.sleep(0.03)
-    whole(self, source, counts, segments)
+    whole(self, source, counts, segments, marks)
     time.sleep(0.03)
 
-def torn(self, source, counts, segments):
+def torn(self, source, counts, segments, marks=None):
     # What the test must be able to find: two commit points, the source before its segments.
     whole(self, source, counts, [])
     time.sleep(0.06)

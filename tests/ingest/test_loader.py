@@ -10,7 +10,7 @@ import pytest
 
 from fairlead import ingest, store
 from fairlead.errors import ReadError, UsageError
-from fairlead.ingest import files
+from fairlead.ingest import compression
 from fairlead.project import Project
 
 HOSTILE = {
@@ -174,7 +174,7 @@ def test_compressed_data_that_breaks_off_keeps_the_lines_before(project: Project
 def test_a_file_that_expands_beyond_reason_is_refused(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "_FREE_BYTES", 1 << 20)
+    monkeypatch.setattr(compression, "_FREE_BYTES", 1 << 20)
     bomb = tmp_path / "bomb.jsonl.gz"
     compressor = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb.write_bytes(compressor.compress(b"\n" * (8 << 20)) + compressor.flush())

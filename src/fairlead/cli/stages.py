@@ -17,6 +17,7 @@ from fairlead.errors import UsageError
 
 __all__ = ["COMMANDS"]
 
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 Folder = Annotated[Path, typer.Argument(help="The project's folder.", file_okay=False)]
 
 
@@ -27,12 +28,24 @@ def init(folder: Folder = Path(".")) -> None:
 
 
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="Log files, folders or globs.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Files, folders, globs, - (standard input), s3://BUCKET/PREFIX/, postgresql://HOST/DB."),
+    ],
     format: Annotated[str, typer.Option(help="The log's format; auto recognises it.")] = "auto",  # noqa: A002
     mapping: Annotated[Path | None, typer.Option(help="A mapping file, for CSV, JSONL or Parquet of your own.")] = None,
+    name: Annotated[str | None, typer.Option(help="What standard input is called, e.g. app.csv.gz.")] = None,
+    table: Annotated[
+        str, typer.Option(help="The table of a database, with its schema if need be.")
+    ] = "LiteLLM_SpendLogs",
+    cursor: Annotated[str, typer.Option(help="The moment by which a table's rows are ordered.")] = "startTime",
+    overlap: Annotated[
+        str, typer.Option(help="How far behind the newest row another can still appear: 30m, 2h, 7d.")
+    ] = "2h",
+    remove: Annotated[bool, typer.Option(help="Remove files once they are in the store.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take gateway logs into the store; a file that was taken before changes nothing."""
+    """Take gateway logs into the store; what was taken before changes nothing."""
     from fairlead import ingest as stage
 
     with show.progress("ingesting", quiet=as_json) as tell:
@@ -41,12 +54,20 @@ def ingest(
             paths,
             reader=format,
             mapping=mapping,
+            options=stage.Options(name=name, table=table, cursor=cursor, overlap_s=_seconds(overlap), remove=remove),
             progress=lambda path, records, finished: tell(f"{path.name}: {records:,} records", float(finished)),
         )
     total = {name: getattr(done, name) for name in ("read", "stored", "duplicates", "quarantined")}
     parts = f"{done.stored:,} stored + {done.duplicates:,} duplicates + {done.quarantined:,} quarantined"
     words = f"{done.read:,} read = {parts}"
     show.result(total, words, as_json)
+
+
+def _seconds(length: str) -> float:
+    number, unit = length[:-1], length[-1:]
+    if not number.isdecimal() or unit not in _UNITS:
+        raise UsageError(f"--overlap {length!r} is no length of time; write it as 90s, 30m, 2h or 7d")
+    return float(number) * _UNITS[unit]
 
 
 def build(as_json: AsJson = False) -> None:

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
-from msgspec import Struct
-
 from fairlead import store
 from fairlead.errors import ReadError, UsageError
-from fairlead.ingest import costs, files, prices, quarantine, texts
+from fairlead.ingest import costs, files, prices, quarantine, sources, texts
 from fairlead.ingest import mapping as mappings
 from fairlead.ingest.context import Context
 from fairlead.ingest.lines import Entry, entries
 from fairlead.ingest.quarantine import UNKNOWN_FORMAT, UNKNOWN_VALUE, BadRecordError
 from fairlead.ingest.readers import Reader, all_readers
+from fairlead.ingest.sources import local
 from fairlead.ingest.stream import Lanes
 from fairlead.project import Project
 from fairlead.schema import Attempt, Quarantined
@@ -31,6 +30,7 @@ __all__ = ["Progress", "load"]
 AUTO: Final = "auto"
 _GENERIC: Final = "generic"
 _TOLD_EVERY: Final = 2_000
+_PLAIN: Final = sources.Options()
 
 # Called with the file, the records read from it so far, and whether it is finished.
 Progress = Callable[[Path, int, bool], None]
@@ -42,35 +42,39 @@ def load(
     *,
     reader: str = AUTO,
     mapping: Path | None = None,
+    options: sources.Options = _PLAIN,
     progress: Progress | None = None,
 ) -> LoadResult:
-    """Take files, folders and globs into the project's lake, one commit a file, and count what became of each record.
+    """Take files, folders, globs and URLs into the project's lake, one commit a file, and count their records.
 
     A file whose content is in the lake already changes nothing. A record that cannot be read goes to the quarantine
     table. A file that stands beside a mapping of its own name (`scores.csv`, `scores.toml`) is read by it. Raises
-    ReadError for a file that cannot be read at all; the files before it stay loaded.
+    ReadError for a file that cannot be read at all; the files before it stay loaded. With `options.remove`, a file goes
+    once it is committed, and is set aside as `NAME.refused` where a record of it could not be read.
     """
-    found = files.find(paths)
-    with _fewer_collections():
-        return _load_files(project, found, reader, mapping, progress)
-
-
-def _load_files(
-    project: Project, found: list[Path], reader: str, mapping: Path | None, progress: Progress | None
-) -> LoadResult:
     readers = _readers(reader, mapping)
-    context = _context(project)
-    lake = store.open_lake(project.lake)
     chosen = None if mapping is None else mappings.read(mapping)
-    usual = Lanes(readers)
+    if chosen is not None:
+        readers = [all_readers()[_GENERIC]]
+    how = f"{reader} {'' if chosen is None else chosen.sha256}"
+    found = sources.find(paths, options, lambda prefix: store.open_lake(project.lake).marks(prefix), how)
+    lake = store.open_lake(project.lake)
+    job = _Job(path=Path(), name="", kind="", reader=reader, readers=readers, progress=progress, lanes=Lanes(readers))
+    with _fewer_collections():
+        return _load_sources(lake, found, job, replace(_context(project), mapping=chosen), options.remove)
+
+
+def _load_sources(
+    lake: store.Lake, found: list[sources.Source], job: _Job, context: Context, remove: bool
+) -> LoadResult:
     results = []
-    for path in found:
-        beside = _mapping_beside(path)
-        own = mappings.read(beside) if chosen is None and reader == AUTO and _is_mapping(beside) else chosen
-        chosen_readers = [all_readers()[_GENERIC]] if own else readers
-        lanes = Lanes(chosen_readers) if own else usual
-        job = _Job(path=path, reader=reader, readers=chosen_readers, progress=progress, lanes=lanes)
-        results.append(_load_file(lake, job, replace(context, mapping=own)))
+    for source in found:
+        with closing(source.parts()) as parts:
+            for part in parts:
+                result = _load_part(lake, part, *_for_part(part, job, context))
+                if remove:
+                    local.remove(part, result.quarantined)
+                results.append(result)
     return LoadResult(
         read=sum(result.read for result in results),
         stored=sum(result.stored for result in results),
@@ -80,39 +84,57 @@ def _load_files(
     )
 
 
+def _for_part(part: sources.Part, job: _Job, context: Context) -> tuple[_Job, Context]:
+    """Give the job of one part, by the mapping that stands beside it where there is one and none was chosen."""
+    job = replace(
+        job,
+        path=part.path or Path(part.name),
+        name=part.name,
+        kind="" if part.file is None else files.kind(part.name, part.file, part.size),
+    )
+    beside = _mapping_beside(part.path) if part.path is not None else None
+    if beside is None or context.mapping is not None or job.reader != AUTO or not _is_mapping(beside):
+        return job, context
+    generic = [all_readers()[_GENERIC]]
+    return replace(job, readers=generic, lanes=Lanes(generic)), replace(context, mapping=mappings.read(beside))
+
+
 def _mapping_beside(path: Path) -> Path:
     """Name the mapping that would belong to a file: `a.b.jsonl.gz` -> `a.b.toml`."""
     plain = path.with_suffix("") if path.suffix in {".gz", ".zst"} else path
     return plain.with_suffix(".toml")
 
 
-class _Job(Struct, frozen=True):
+@dataclass(frozen=True)
+class _Job:
     path: Path
+    name: str  # as errors and quarantine rows say it
+    kind: str
     reader: str
     readers: list[Any]
     progress: Progress | None
     lanes: Lanes
 
 
-def _load_file(lake: store.Lake, job: _Job, context: Context) -> LoadResult:
+def _load_part(lake: store.Lake, part: sources.Part, job: _Job, context: Context) -> LoadResult:
+    known_as = SourceFile(
+        path=part.name,
+        sha256=part.sha256,
+        bytes=part.size,
+        reader=_GENERIC if context.mapping else job.reader,
+        mapping_sha256="" if context.mapping is None else context.mapping.sha256,
+    )
     try:
-        with job.path.open("rb") as opened:
-            sha256, size = files.digest(opened)
-            source = SourceFile(
-                path=str(job.path),
-                sha256=sha256,
-                bytes=size,
-                reader=_GENERIC if context.mapping else job.reader,
-                mapping_sha256="" if context.mapping is None else context.mapping.sha256,
-            )
-            with lake.loading(source) as load:
-                if not load.known:
-                    _take_all(load, opened, size, job, replace(context, ingested_at=datetime.now(UTC)))
-                result = load.commit()
+        with lake.loading(known_as) as load:
+            if not load.known:
+                if part.file is None:
+                    raise ReadError("remembered as loaded, but not in the lake; restore the lake from a backup")
+                _take_all(load, part.file, part.size, job, replace(context, ingested_at=datetime.now(UTC)))
+            result = load.commit(part.marks)
     except ReadError as fault:
-        raise ReadError(f"{job.path}: {fault}" if str(job.path) not in str(fault) else str(fault)) from fault
+        raise ReadError(f"{job.name}: {fault}" if job.name not in str(fault) else str(fault)) from fault
     except OSError as fault:
-        raise ReadError(f"{job.path}: {fault.strerror}; nothing of this file was loaded, load it again") from fault
+        raise ReadError(f"{job.name}: {fault.strerror}; nothing of this file was loaded, load it again") from fault
     if job.progress is not None:
         job.progress(job.path, result.read, True)
     return result
@@ -120,9 +142,8 @@ def _load_file(lake: store.Lake, job: _Job, context: Context) -> LoadResult:
 
 def _take_all(load: Load, opened: IO[bytes], size: int, job: _Job, context: Context) -> None:
     last = job.readers[0]
-    kind = files.kind(job.path)
-    found = job.lanes.entries(load, files.chunks(opened, size), context) if kind == ".jsonl" else None
-    for count, entry in enumerate(found or entries(opened, size, kind), start=1):
+    found = job.lanes.entries(load, files.chunks(opened, size), context) if job.kind == ".jsonl" else None
+    for count, entry in enumerate(found or entries(opened, size, job.kind), start=1):
         last = _take(load, entry, last, job, context)
         if job.progress is not None and count % _TOLD_EVERY == 0:
             job.progress(job.path, count, False)
@@ -155,7 +176,7 @@ def _take(load: Load, entry: Entry, last: Reader, job: _Job, context: Context) -
 def _bad(fault: Exception, entry: Entry, raw: Any, job: _Job, context: Context) -> Quarantined:
     return quarantine.row(
         quarantine.explain(fault),
-        file=str(job.path),
+        file=job.name,
         line=entry.line,
         byte_offset=entry.byte_offset,
         raw=raw,

@@ -64,6 +64,10 @@ class Lake:
         """Give what the manifest says of every committed segment, oldest day first."""
         return self._manifest.segments()
 
+    def marks(self, prefix: str) -> dict[str, str]:
+        """Give how far origins have been read (a table's newest row, an object's version), by name."""
+        return self._manifest.marks(prefix)
+
     def connect(self, database: Path | None = None, *, as_of: datetime | None = None) -> connection.Connection:
         """Open DuckDB (in memory, or on `database`) with a view for each table and `requests` over the attempts.
 

@@ -109,9 +109,14 @@ class Load:
         self._waiting.append((row,))
         self._waiting_rows += 1
 
-    def commit(self) -> LoadResult:
-        """Make everything that was added part of the lake; a source that is known already changes nothing."""
+    def commit(self, marks: Mapping[str, str] | None = None) -> LoadResult:
+        """Make everything that was added part of the lake; a source that is known already changes no row.
+
+        The marks, which say how far the source's origin has been read, move with the rows or not at all.
+        """
         if self._before is not None:
+            if marks:
+                self._manifest.mark(marks)
             before = self._before
             return LoadResult(
                 read=before.read,
@@ -128,7 +133,7 @@ class Load:
             duplicates=self._records - self._stored,
             quarantined=self._quarantined,
         )
-        self._manifest.commit(self._source, counts, self._segments)
+        self._manifest.commit(self._source, counts, self._segments, marks)
         return LoadResult(
             read=counts.read,
             stored=counts.stored,

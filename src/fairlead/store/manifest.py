@@ -6,7 +6,7 @@ A segment that is not listed here does not exist. One transaction a source file 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -19,7 +19,7 @@ from fairlead.schema import SCHEMA_VERSION
 
 __all__ = ["Counts", "Manifest", "Segment", "SourceFile"]
 
-_LAYOUT: Final = 2  # of the manifest and the segments
+_LAYOUT: Final = 3  # of the manifest and the segments
 _TABLES: Final = """\
 CREATE TABLE IF NOT EXISTS sources (
     id INTEGER PRIMARY KEY,
@@ -36,7 +36,9 @@ CREATE TABLE IF NOT EXISTS segments (
     rows INTEGER NOT NULL, bytes INTEGER NOT NULL, updates INTEGER NOT NULL, schema_version INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS segments_by_date ON segments (table_name, event_date);
+CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """
+_MARK: Final = "INSERT INTO marks VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 
 class SourceFile(Struct, frozen=True, kw_only=True):
@@ -91,8 +93,10 @@ class Manifest:
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={_LAYOUT}; COMMIT;")
 
-    def commit(self, source: SourceFile, counts: Counts, segments: Sequence[Segment]) -> None:
-        """Make a source file and its segments part of the lake, all or nothing."""
+    def commit(
+        self, source: SourceFile, counts: Counts, segments: Sequence[Segment], marks: Mapping[str, str] | None = None
+    ) -> None:
+        """Make a source file, its segments and how far its origin has been read part of the lake, all or nothing."""
         with self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             row = {**structs.asdict(source), **structs.asdict(counts)}
@@ -105,7 +109,24 @@ class Manifest:
                 " schema_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(cursor.lastrowid, *_values(segment)) for segment in segments],
             )
+            connection.executemany(_MARK, (marks or {}).items())
             connection.execute("COMMIT")
+
+    def mark(self, marks: Mapping[str, str]) -> None:
+        """Remember how far an origin has been read when what was read is part of the lake already."""
+        with self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(_MARK, marks.items())
+            connection.execute("COMMIT")
+
+    def marks(self, prefix: str) -> dict[str, str]:
+        """Give the marks whose names begin with `prefix`."""
+        with self._connection() as connection:
+            return dict(
+                connection.execute(
+                    "SELECT name, value FROM marks WHERE substr(name, 1, ?) = ?", (len(prefix), prefix)
+                ).fetchall()
+            )
 
     def find(self, source: SourceFile) -> Counts | None:
         """Give the counts of a source file that was committed before under any name; None when it was not."""
