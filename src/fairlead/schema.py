@@ -199,8 +199,9 @@ class Price(Struct, kw_only=True):
     unit: Label = "token"
     price_usd_per_unit: UsdPerUnit
     min_input_tokens: Tokens = 0  # lower bound of a long-context step
-    utc_time_from: Label | None = None  # HH:MM:SS, for prices that differ by hour
+    utc_time_from: Label | None = None  # HH:MM, for prices that differ by hour
     utc_time_to: Label | None = None
+    utc_weekdays: Label | None = None  # "1-5": Monday to Friday
     valid_from: Moment
     valid_to: Moment | None = None
     catalog: Label

@@ -26,7 +26,8 @@ COMMANDS = [
         "simulate",
         "bench",
         "prices",
-    )
+    ),
+    "reconcile",
 ]
 
 

@@ -1,9 +1,11 @@
 import contextlib
+import csv
 import json
 from collections.abc import Callable
-from datetime import date
+from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 
 from fairlead.errors import ReadError, UsageError
 from fairlead.ingest.catalogue import Summary, build
+from fairlead.ingest.catalogues import genai_package
+from fairlead.ingest.catalogues.genai_package import INSTALLED
 from fairlead.ingest.pricefile import read_rows
 
 ROOT = Path(__file__).parents[2]
@@ -63,29 +67,58 @@ def chat(usd: float, **more: Any) -> dict[str, Any]:
 
 def lines(path: Path) -> list[str]:
     """Model, tier, step, date, input, output and catalogue of each row."""
-    return [
-        ",".join(line.split(",")[place] for place in (1, 3, 4, 5, 6, 7, 14))
-        for line in path.read_text().splitlines()[1:]
-    ]
+    names = ("model", "service_tier", "min_input_tokens", "valid_from", "input", "output", "catalog")
+    return [",".join(row[name] for name in names) for row in rows(path)]
 
 
-def test_the_shipped_file_is_what_the_catalogues_give(tmp_path: Path) -> None:
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def said(path: Path, *names: str) -> list[tuple[str, ...]]:
+    """The named cells of each row."""
+    return [tuple(row[name] for name in names) for row in rows(path)]
+
+
+@pytest.fixture
+def catalogues() -> dict[str, Path]:
     if not CATALOGUES.exists():
         pytest.skip("../shared is absent: no catalogues to build from")
-    sources = {
+    return {
         "litellm": CATALOGUES / "litellm_model_prices_and_context_window.json",
         "genai": CATALOGUES / "genai_prices.parquet",
         "mlflow": CATALOGUES / "mlflow_model_catalog.parquet",
     }
-    versions = {"litellm": "1.109.1", "genai-prices": "0.2.3", "mlflow": "3.18.0"}
+
+
+VERSIONS = {"litellm": "1.109.1", "genai-prices": "0.2.3", "mlflow": "3.18.0"}
+
+
+def test_the_shipped_file_is_what_the_catalogues_give(tmp_path: Path, catalogues: dict[str, Path]) -> None:
+    if _installed() != VERSIONS["genai-prices"]:
+        pytest.skip("genai-prices 0.2.3 is not installed: the file was built with it")
     out = tmp_path / "prices.csv"
 
-    first = build(out, **sources, retrieved_at=FIRST, versions=versions, acknowledge=True)
-    once = out.read_bytes()
-    again = build(out, **sources, retrieved_at=LATER, versions=versions, acknowledge=True)
+    build(out, **catalogues | {"genai": INSTALLED}, retrieved_at=FIRST, versions=VERSIONS, acknowledge=True)
 
-    assert once == (ROOT / "data" / "prices.csv").read_bytes()
-    assert (first.providers, first.added) == (44, first.rows)
+    assert out.read_bytes() == (ROOT / "data" / "prices.csv").read_bytes()
+
+
+def test_without_the_package_only_steps_and_hours_before_a_change_are_missing(
+    tmp_path: Path, catalogues: dict[str, Path]
+) -> None:
+    out = tmp_path / "prices.csv"
+
+    first = build(out, **catalogues, retrieved_at=FIRST, versions=VERSIONS, acknowledge=True)
+    once = out.read_bytes()
+    again = build(out, **catalogues, retrieved_at=LATER, versions=VERSIONS, acknowledge=True)
+
+    shipped = {row.order: row for row in read_rows(ROOT / "data" / "prices.csv")}
+    differ = [row for row in read_rows(out) if shipped.get(row.order) != row]
+    assert len(differ) < 50
+    assert all(row.min_input_tokens or row.provider_name == "deepseek" for row in differ)
+    assert (first.providers, first.added) == (45, first.rows)
     assert sorted(fault.split(":")[0] for fault in first.left_out) == [
         "litellm azure_ai/jais-30b-chat", "litellm watsonx/core42/jais-13b-chat", "mlflow core42/jais-13b-chat",
         "mlflow jais-30b-chat", "mlflow microsoft/Phi-4-mini-instruct", "mlflow zai-org/GLM-4.5",
@@ -108,11 +141,99 @@ def test_tiers_steps_and_cache_classes_of_litellm_become_rows(tmp_path: Path, li
 
     build(tmp_path / "p.csv", litellm=litellm(m=model), retrieved_at=FIRST, versions={"litellm": "1"})
 
-    assert (tmp_path / "p.csv").read_text().splitlines()[1:] == [
-        "openai,m,,batch,0,,1,1,,,,,1000,,litellm,1,2026-11-23",
-        "openai,m,,standard,0,,2,2,0.2,,4,3,1000,,litellm,1,2026-11-23",
-        "openai,m,,standard,200001,,4,2,0.2,,4,3,1000,,litellm,1,2026-11-23",
+    meters = ("input", "output", "cache_read", "cache_creation", "cache_creation_1h", "reasoning")
+    assert said(tmp_path / "p.csv", "service_tier", "min_input_tokens", *meters) == [
+        ("batch", "0", "1", "1", "", "", "", ""),
+        ("batch", "200001", "2", "1", "", "", "", ""),
+        ("standard", "0", "2", "2", "0.2", "", "4", "3"),
+        ("standard", "200001", "4", "2", "0.2", "", "4", "3"),
     ]
+    assert said(tmp_path / "p.csv", "context_window", "catalog", "catalog_version", "retrieved_at")[0] == (
+        "1000", "litellm", "1", "2026-11-23"
+    )  # fmt: skip
+
+
+def test_a_tier_keeps_its_own_long_context_step(tmp_path: Path, litellm: Make) -> None:
+    model = chat(
+        2,
+        input_cost_per_token_above_272k_tokens=4e-6,
+        input_cost_per_token_flex=1e-6,
+        output_cost_per_token_flex=1e-6,
+        input_cost_per_token_above_272k_tokens_flex=1.5e-6,
+    )
+
+    build(tmp_path / "p.csv", litellm=litellm(m=model), retrieved_at=FIRST)
+
+    assert said(tmp_path / "p.csv", "service_tier", "min_input_tokens", "input")[:2] == [
+        ("flex", "0", "1"), ("flex", "272001", "1.5")
+    ]  # fmt: skip
+
+
+def test_sound_pictures_and_searches_have_their_prices_in_every_tier(tmp_path: Path, litellm: Make) -> None:
+    model = chat(
+        2,
+        mode="realtime",
+        input_cost_per_audio_token=32e-6,
+        output_cost_per_audio_token=64e-6,
+        input_cost_per_image_token=5e-6,
+        input_cost_per_token_batches=1e-6,
+        output_cost_per_token_batches=1e-6,
+        input_cost_per_request=0.005,
+        search_context_cost_per_query={"search_context_size_low": 0.005, "search_context_size_medium": 0.008},
+    )
+
+    build(tmp_path / "p.csv", litellm=litellm(gpt_realtime=model), retrieved_at=FIRST)
+
+    assert said(
+        tmp_path / "p.csv",
+        "service_tier",
+        "input",
+        "input_audio",
+        "output_audio",
+        "input_image",
+        "web_search",
+        "request",
+    ) == [("batch", "1", "32", "64", "5", "8000", "5000"), ("standard", "2", "32", "64", "5", "8000", "5000")]
+
+
+def test_what_is_paid_by_the_second_is_left_out(tmp_path: Path, litellm: Make) -> None:
+    voice = chat(1, mode="audio_transcription", input_cost_per_audio_token=6e-6)
+    path = litellm(m_transcribe=voice, m_seconds=voice | {"input_cost_per_second": 1e-4})
+
+    build(tmp_path / "p.csv", litellm=path, retrieved_at=FIRST)
+
+    assert said(tmp_path / "p.csv", "model", "input_audio") == [("m-transcribe", "6")]
+
+
+def test_off_peak_hours_become_rows_of_their_own(tmp_path: Path, litellm: Make) -> None:
+    cheap = {"input_cost_per_token": 5e-7, "windows": [
+        {"hours_utc": ["00:00-01:00", "10:00-00:00"], "weekdays": [1, 2, 3, 4, 5]},
+        {"hours_utc": "00:00-00:00", "weekdays": [6, 7]},
+    ]}  # fmt: skip
+
+    build(tmp_path / "p.csv", litellm=litellm(m=chat(1, off_peak_pricing=cheap)), retrieved_at=FIRST)
+
+    assert said(tmp_path / "p.csv", "utc_time_from", "utc_time_to", "utc_weekdays", "input", "output") == [
+        ("", "", "", "1", "1"),
+        ("00:00", "00:00", "6-7", "0.5", "1"),
+        ("00:00", "01:00", "1-5", "0.5", "1"),
+        ("10:00", "00:00", "1-5", "0.5", "1"),
+    ]
+
+
+def test_a_region_that_costs_more_becomes_rows_but_its_fees_stay(tmp_path: Path, litellm: Make) -> None:
+    model = chat(
+        2,
+        input_cost_per_request=0.01,
+        regional_processing_uplift_multiplier_eu=1.1,
+        regional_endpoint_uplift_multiplier=1.2,
+    )
+
+    build(tmp_path / "p.csv", litellm=litellm(m=model), retrieved_at=FIRST)
+
+    assert said(tmp_path / "p.csv", "region", "input", "output", "request") == [
+        ("", "2", "2", "10000"), ("eu", "2.2", "2.2", "10000"), ("regional", "2.4", "2.4", "10000")
+    ]  # fmt: skip
 
 
 def test_bands_of_litellm_become_steps(tmp_path: Path, litellm: Make) -> None:
@@ -129,6 +250,7 @@ def test_what_is_not_text_or_has_no_price_is_left_out(tmp_path: Path, litellm: M
         free=chat(0),
         unpriced={},
         painter=chat(1, mode="image_generation"),
+        drawer=chat(1, mode="image_generation", output_cost_per_image_token=3e-5, output_cost_per_image=0.04),
         gpt_audio=chat(1),
         stranger=chat(1, litellm_provider="nowhere"),
     )
@@ -190,6 +312,62 @@ def test_prices_by_the_hour_are_not_taken_for_dated_ones(tmp_path: Path, litellm
     build(tmp_path / "p.csv", litellm=litellm(m=chat(3)), genai=history, retrieved_at=FIRST)
 
     assert lines(tmp_path / "p.csv") == ["m,standard,0,,3,3,litellm"]
+
+
+def test_hours_of_a_list_go_with_the_last_date_of_the_history(tmp_path: Path, litellm: Make, genai: Make) -> None:
+    history = genai(("m", None, 4.0, 4.0, None), ("m", "2026-01-02", 1.0, 1.0, None))
+    cheap = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6, "windows": [{"hours_utc": "16:30-00:30"}]}
+
+    build(tmp_path / "p.csv", litellm=litellm(m=chat(2, off_peak_pricing=cheap)), genai=history, retrieved_at=FIRST)
+
+    assert said(tmp_path / "p.csv", "valid_from", "utc_time_from", "utc_time_to", "input", "catalog") == [
+        ("", "", "", "4", "genai-prices"),
+        ("2026-01-02", "", "", "2", "litellm"),
+        ("2026-01-02", "16:30", "00:30", "1", "litellm"),
+    ]
+
+
+def test_the_package_tells_dates_hours_and_steps() -> None:
+    steps = SimpleNamespace(base=Decimal(2), tiers=[SimpleNamespace(start=200_000, price=Decimal(4))])
+    hours = SimpleNamespace(start_time=time(16, 30), end_time=time(0, 30))
+    prices = [
+        SimpleNamespace(prices=SimpleNamespace(input_mtok=Decimal(3), output_mtok=Decimal(9))),
+        SimpleNamespace(
+            constraint=SimpleNamespace(start_date=FIRST),
+            prices=SimpleNamespace(input_mtok=steps, output_mtok=Decimal(8)),
+        ),
+        SimpleNamespace(constraint=hours, prices=SimpleNamespace(input_mtok=Decimal(1), output_mtok=Decimal(4))),
+    ]
+    model = SimpleNamespace(id="m", context_window=1000, prices=prices)
+
+    found = list(genai_package.records([SimpleNamespace(id="openai", models=[model])]))
+
+    unknown = dict.fromkeys(("cache_read", "cache_write", "input_audio", "output_audio"))
+    same = {"provider": "openai", "model": "m", "context_window": 1000} | unknown
+    assert found == [
+        same | {"valid_from": None, "input": Decimal(3), "output": Decimal(9)},
+        same
+        | {"valid_from": "2026-11-23", "input": Decimal(2), "output": Decimal(8),
+           "steps": {200_000: {"input": Decimal(4)}}},
+        same
+        | {"valid_from": "2026-11-23", "utc_time_from": "16:30", "utc_time_to": "00:30", "input": Decimal(1),
+           "output": Decimal(4)},
+    ]  # fmt: skip
+
+
+def test_the_package_has_to_be_installed_to_be_read(tmp_path: Path) -> None:
+    if _installed():
+        pytest.skip("genai-prices is installed")
+
+    with pytest.raises(ReadError, match=r"genai-prices is not installed; pip install 'fairlead\[prices\]'"):
+        build(tmp_path / "p.csv", genai=INSTALLED, retrieved_at=FIRST)
+
+
+def _installed() -> str | None:
+    try:
+        return genai_package.version()
+    except ReadError:
+        return None
 
 
 def test_a_refresh_dates_what_changed_and_keeps_what_left(tmp_path: Path, litellm: Make) -> None:

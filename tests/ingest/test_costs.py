@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from fairlead import schema
 from fairlead.ingest import prices
 from fairlead.ingest.costs import breakdown, cost_usd, list_cost
+from fairlead.ingest.costs import counts as classes
 from fairlead.ingest.prices import PriceBook, Rates
 
 ROOT = Path(__file__).parents[2]
@@ -100,6 +102,89 @@ def test_each_class_has_its_price() -> None:
         "output": Decimal("2.25e-3"),
         "reasoning": Decimal("1e-3"),
     }
+
+
+MEDIA = msgspec.structs.replace(
+    FULL,
+    input_audio=Decimal("40e-6"),
+    output_audio=Decimal("80e-6"),
+    input_image=Decimal("5e-6"),
+    output_image=Decimal("30e-6"),
+    web_search=Decimal("0.01"),
+    request=Decimal("0.005"),
+)
+
+
+def test_sound_pictures_searches_and_fees_are_classes_of_their_own() -> None:
+    spent = usage(1000, 0, 0, 500, 100, input_audio_tokens=200, input_image_tokens=300, output_audio_tokens=50,
+                  output_image_tokens=150, web_search_requests=3)  # fmt: skip
+
+    assert breakdown(spent, MEDIA) == {
+        "input": Decimal("1.5e-3"),
+        "input_audio": Decimal("8e-3"),
+        "input_image": Decimal("1.5e-3"),
+        "output": Decimal("3e-3"),
+        "reasoning": Decimal("2e-3"),
+        "output_audio": Decimal("4e-3"),
+        "output_image": Decimal("4.5e-3"),
+        "web_search": Decimal("0.03"),
+        "request": Decimal("0.005"),
+    }
+    assert cost_usd(spent, MEDIA) == sum(breakdown(spent, MEDIA).values())
+
+
+@given(st.lists(tokens, min_size=9, max_size=9))
+def test_no_token_is_counted_twice(counts: list[int]) -> None:
+    inside, outside = counts[:5], counts[5:]
+    spent = usage(*inside, **dict(zip(DETAILS, outside, strict=True)))
+
+    split = classes(spent)
+
+    assert min(split.values()) >= 0
+    sides = {name: sum(split[part] for part in parts) for name, parts in SIDES.items()}
+    assert sides["input"] == max(inside[0], inside[1] + inside[2])
+    assert sides["output"] == max(inside[3], inside[4])
+
+
+DETAILS = ("input_audio_tokens", "input_image_tokens", "output_audio_tokens", "output_image_tokens")
+SIDES = {
+    "input": ("input", "cache_read", "cache_creation", "cache_creation_1h", "input_audio", "input_image"),
+    "output": ("output", "reasoning", "output_audio", "output_image"),
+}
+
+
+def test_cached_sound_is_paid_as_cached() -> None:
+    spent = usage(1000, 900, 0, 0, input_audio_tokens=400)
+
+    assert breakdown(spent, MEDIA) == {"cache_read": Decimal("2.7e-4"), "input_audio": Decimal("4e-3"),
+                                       "request": Decimal("0.005")}  # fmt: skip
+
+
+def test_sound_on_a_model_of_text_costs_what_text_costs() -> None:
+    assert cost_usd(usage(100, 0, 0, 0, input_audio_tokens=60), BARE) == Decimal("3e-4")
+
+
+def test_a_search_without_a_price_leaves_the_cost_unknown() -> None:
+    assert cost_usd(usage(100, 0, 0, 10, web_search_requests=1), BARE) is None
+
+
+def test_data_residency_is_read_off_the_address(book: PriceBook) -> None:
+    counts = {"response_model": "gpt-5.4", "input_tokens": 1_000_000, "output_tokens": 0}
+    found = [list_cost(book, attempt(**counts, server_address=host))[0] for host in
+             (None, "api.openai.com", "eu.api.openai.com")]  # fmt: skip
+
+    assert found == [Decimal("5"), Decimal("5"), Decimal("5.5")]
+
+
+@pytest.mark.parametrize(
+    ("tier", "usd"),
+    [("default", "1.25"), ("auto", "1.25"), ("ON_DEMAND", "1.25"), ("flex", "0.625"), ("ON_DEMAND_FLEX", "0.625"),
+     ("priority", "2.5"), ("batches", "0.625"), ("scale", "1.25")],
+)  # fmt: skip
+def test_a_tier_goes_by_several_names(book: PriceBook, tier: str, usd: str) -> None:
+    spent = attempt(response_model="gpt-5", input_tokens=1_000_000, output_tokens=0, service_tier=tier)
+
+    assert list_cost(book, spent)[0] == Decimal(usd)
 
 
 def test_a_class_without_a_price_costs_what_plain_tokens_cost() -> None:

@@ -1,6 +1,6 @@
 import csv
 import timeit
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
@@ -59,8 +59,10 @@ def test_every_row_of_the_shipped_file_fits_the_prices_table(shipped: PriceBook)
         assert price.valid_to is None or price.valid_from < price.valid_to
         assert price.catalog_version
     keys = [
-        (p.provider_name, p.model, p.region, p.service_tier, p.meter, p.min_input_tokens, p.valid_from) for p in rows
-    ]
+        (p.provider_name, p.model, p.region, p.service_tier, p.meter, p.min_input_tokens, p.valid_from,
+         p.utc_time_from, p.utc_time_to, p.utc_weekdays)
+        for p in rows
+    ]  # fmt: skip
     assert len(set(keys)) == len(keys)
 
 
@@ -68,7 +70,7 @@ def test_the_shipped_file_is_small_and_sorted_and_reads_back_as_written(tmp_path
     write_rows(tmp_path / "again.csv", read_rows(SHIPPED))
 
     assert (tmp_path / "again.csv").read_bytes() == SHIPPED.read_bytes()
-    assert SHIPPED.stat().st_size < 700_000
+    assert SHIPPED.stat().st_size < 750_000
 
 
 @pytest.mark.parametrize("model", ["o3", "o3-2025-04-16", "openai/o3"])
@@ -236,7 +238,8 @@ def test_any_text_may_be_asked_for(provider: str, model: str) -> None:
     [("openai,m,-1,1", "line 2: '-1' is not a price"), ("openai,m,NaN,1", "line 2: 'NaN' is not a price"),
      ("openai,m,x,1", "line 2: 'x' is not a number"), ("openai,m,1", "as many cells as columns"),
      (",m,1,1", "may not be empty"), ("openai,m,2500,1", "per token or per thousand"),
-     ("openai,m,1,1\nopenai,M,2,2", "has two standard rows")],
+     ("openai,m,1,1\nopenai,M,2,2", "line 3: openai M has two standard rows .* the other in line 2"),
+     ("openai,m,1,1\nopenai,o,1,1\nOpenAI,m,1,inf", "line 4: 'inf' is not a price")],
 )  # fmt: skip
 def test_a_price_file_that_cannot_be_meant_is_refused(tmp_path: Path, line: str, fault: str) -> None:
     path = tmp_path / "contract.csv"
@@ -246,6 +249,102 @@ def test_a_price_file_that_cannot_be_meant_is_refused(tmp_path: Path, line: str,
         prices.read(path)
 
     assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("head", "line", "fault"),
+    [("currency", "EUR", "line 2: currency has to be USD"),
+     ("web_search", "0.01", "line 2: 0.01 USD per million requests cannot be: is it per request or per thousand?"),
+     ("web_search", "10", "line 2: 10 USD per million requests cannot be"),
+     ("request", "1e9", "line 2: 1000000000 USD per million requests cannot be"),
+     ("output_audio", "64000", "line 2: 64000 USD per million tokens cannot be"),
+     ("utc_time_from", "16:30", "line 2: utc_time_from and utc_time_to go together"),
+     ("utc_weekdays", "8", "line 2: '8' names no weekdays"),
+     ("utc_weekdays", "5-1", "line 2: '5-1' names no weekday"),
+     ("valid_from", "soon", "line 2: ")],
+)  # fmt: skip
+def test_a_cell_that_cannot_be_meant_is_refused(tmp_path: Path, head: str, line: str, fault: str) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text(f"provider_name,model,input,output,{head}\nopenai,m,1,1,{line}\n")
+
+    with pytest.raises(ReadError, match=fault):
+        prices.read(path)
+
+
+def test_dollars_may_be_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text("provider_name,model,input,output,currency\nopenai,m,1,1,usd\n")
+
+    assert per_million(prices.read(path).lookup("openai", "m", day("2026-01-01"))) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "second", ["openai,m,2026-01-01,1500,0.1", "openai,m,2026-01-01,0.001,0.1", "openai,M,,,0.0001"]
+)
+def test_prices_of_one_model_in_two_units_are_refused(tmp_path: Path, second: str) -> None:
+    path = tmp_path / "prices.csv"
+    tier = second.replace("openai,M,,", "openai,M,2026-02-01,")
+    path.write_text(f"provider_name,model,valid_from,input,output\nopenai,m,,1,0.1\n{tier}\n")
+
+    with pytest.raises(
+        ReadError, match=r"line 3: .*(in line 2; bring both to USD per million|per token or per thousand)"
+    ):
+        prices.read(path)
+
+
+OFF_PEAK = [
+    row("d", usd="2"),
+    row("d", usd="1", utc_time_from="16:30", utc_time_to="00:30"),
+    row("w", usd="2"),
+    row("w", usd="1", utc_time_from="10:00", utc_time_to="00:00", utc_weekdays="1-5"),
+    row("w", usd="1", utc_time_from="00:00", utc_time_to="00:00", utc_weekdays="6,7"),
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "at", "usd"),
+    [("d", "2026-11-23T16:29:59.999999", 2), ("d", "2026-11-23T16:30", 1), ("d", "2026-11-23T23:59:59", 1),
+     ("d", "2026-11-24T00:00", 1), ("d", "2026-11-24T00:29:59", 1), ("d", "2026-11-24T00:30", 2),
+     ("w", "2026-11-20T09:59", 2), ("w", "2026-11-20T10:00", 1), ("w", "2026-11-20T23:59:59", 1),
+     ("w", "2026-11-21T09:00", 1), ("w", "2026-11-22T23:59", 1), ("w", "2026-11-23T00:00", 2)],
+)  # fmt: skip
+def test_a_price_may_depend_on_the_hour_and_the_weekday(model: str, at: str, usd: int) -> None:
+    assert per_million(PriceBook([OFF_PEAK]).lookup("openai", model, day(at))) == (usd, usd)
+
+
+def test_the_hour_is_that_of_utc_wherever_the_clock_is() -> None:
+    at = datetime(2026, 11, 24, 1, 0, tzinfo=timezone(timedelta(hours=8)))  # 17:00 UTC
+
+    assert per_million(PriceBook([OFF_PEAK]).lookup("openai", "d", at)) == (1, 1)
+
+
+def test_deepseek_costs_half_off_peak(shipped: PriceBook) -> None:
+    peak, evening, sunday = (
+        shipped.lookup("deepseek", "deepseek-v4-pro", day(at))
+        for at in ("2026-11-23T02:00", "2026-11-23T12:00", "2026-11-22T02:00")
+    )
+
+    assert per_million(peak) == (Decimal("1.32"), Decimal("3.96"))
+    assert per_million(evening) == per_million(sunday) == (Decimal("0.66"), Decimal("1.98"))
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "region", "usd"),
+    [("openai", "gpt-5.4", None, "2.5"), ("openai", "gpt-5.4", "eu", "2.75"), ("openai", "gpt-5.4", "jp", "2.5"),
+     ("gcp.vertex_ai", "claude-haiku-4-5", None, "1"), ("gcp.vertex_ai", "claude-haiku-4-5", "global", "1"),
+     ("gcp.vertex_ai", "claude-haiku-4-5", "europe-west1", "1.1"), ("anthropic", "claude-haiku-4-5", "us", "1")],
+)  # fmt: skip
+def test_a_region_may_cost_more(shipped: PriceBook, provider: str, model: str, region: str | None, usd: str) -> None:
+    found = shipped.lookup(provider, model, day("2026-11-23"), region=region)
+
+    assert found.input * MILLION == Decimal(usd)
+
+
+@pytest.mark.parametrize(("tokens", "usd"), [(200_000, "0.625"), (200_001, "1.25")])
+def test_a_batch_of_long_prompts_has_its_step(shipped: PriceBook, tokens: int, usd: str) -> None:
+    found = shipped.lookup("gemini", "gemini-2.5-pro", day("2026-11-23"), "batch", tokens)
+
+    assert found.input * MILLION == Decimal(usd)
 
 
 def test_a_price_file_with_a_mistyped_column_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.reports import charts
+from fairlead.reports import charts, gapchart
 
 MEAN = {"value": 80.0, "low": 70.0, "high": 90.0, "colour": "#123456"}
 SAVED = {"value": 10.0, "low": 5.0, "high": 15.0, "q_value": 0.0, "q_low": -1.0, "q_high": 1.0, "is_candidate": True}
@@ -28,7 +28,9 @@ def test_every_chart_is_drawn_for_a_wide_and_a_narrow_page() -> None:
         charts.quality([MEAN | {"name": "a"}], [MEAN | {"name": "chat"}]),
         charts.ranges([{"name": "a", "p50": 0.4, "p90": 2.0, "p99": 31.0, "colour": "#123456"}]),
         charts.failures([{"day": "2026-11-01", "share": 0.02}]),
-    ]
+        gapchart.draw("g", [{"name": "cache reads " * 9, "usd": -1.5, "label": "-$1.50", "colour": "#123456"},
+                          {"name": "b", "usd": 0.5, "label": "+$0.50", "colour": "#123456"}], "what"),
+    ]  # fmt: skip
 
     for html in made:
         wide, narrow = drawings(html)

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from fairlead.cli import lab, receive, stages
+from fairlead.cli import lab, money, receive, stages
 from fairlead.errors import FairleadError, UsageError
 
 __all__ = ["app", "main"]
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _command in (*stages.COMMANDS, *receive.COMMANDS, *lab.COMMANDS):
+for _command in (*stages.COMMANDS, *receive.COMMANDS, *money.COMMANDS, *lab.COMMANDS):
     app.command()(_command)
 
 

@@ -115,7 +115,7 @@ def _models() -> Path:
 def prices(
     out: Annotated[Path | None, typer.Option(help="The catalogue to rebuild; default: the project's.")] = None,
     litellm: Annotated[Path | None, typer.Option(help="LiteLLM's model_prices_and_context_window.json.")] = None,
-    genai: Annotated[Path | None, typer.Option(help="genai-prices as a Parquet table.")] = None,
+    genai: Annotated[Path | None, typer.Option(help="genai-prices as a Parquet table, or: installed.")] = None,
     mlflow: Annotated[Path | None, typer.Option(help="MLflow's model catalogue as a Parquet table.")] = None,
     overrides: Annotated[Path | None, typer.Option(help="A CSV whose prices come before all others.")] = None,
     retrieved_at: Annotated[

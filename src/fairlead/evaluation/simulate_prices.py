@@ -59,6 +59,7 @@ def write(path: Path, endpoints: Sequence[Endpoint], valid_from: datetime, versi
             for one in endpoints
             if one.priced
         ],
+        acknowledged=True,  # a matrix costs what it did in its day, which may be far off today's list
     )
 
 

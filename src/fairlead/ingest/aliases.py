@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["PROVIDERS", "provider", "split", "undated", "variants"]
+__all__ = ["PROVIDERS", "RESIDENCY", "family", "places", "provider", "residency", "split", "undated", "variants"]
 
 # canonical name: what else it is called, lower case, with '-' and ' ' written '_'
 PROVIDERS: Final[dict[str, tuple[str, ...]]] = {
@@ -41,7 +41,7 @@ PROVIDERS: Final[dict[str, tuple[str, ...]]] = {
     "ibm.watsonx.ai": ("watsonx", "ibm_watsonx", "watsonx_text", "ibm"),
     "inception": ("text_completion_inception",),
     "lambda_ai": ("lambda",),
-    "meta_llama": ("llama_api",),
+    "meta_llama": ("llama_api", "meta", "llama"),
     "minimax": (),
     "mistral_ai": ("mistral", "mistralai", "codestral", "text_completion_codestral"),
     "moonshot": ("moonshotai", "moonshot_ai", "kimi"),
@@ -65,17 +65,21 @@ PROVIDERS: Final[dict[str, tuple[str, ...]]] = {
     "x_ai": ("xai", "grok"),
     "zai": ("z_ai", "z.ai"),
 }
+# Hosts that keep data in a region, which may cost more.
+RESIDENCY: Final = r"^(eu|us|au|ca|jp|in|sg|kr|gb|ae)\.api\.openai\.com$"
 _CANONICAL: Final = {name: key for key, names in PROVIDERS.items() for name in (key, *names)}
 
 _ARN: Final = re.compile(r"^arn:aws[\w-]*:bedrock:([\w-]*):\d*:[\w-]+/(.+)$")
 _PATH: Final = re.compile(
-    r"^(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/[^/]+/|accounts/fireworks/)?(?:models|routers)/"
+    r"^(?:projects/[^/]+/locations/([^/]+)/)?(?:publishers/[^/]+/|accounts/fireworks/)?(?:models|routers)/"
 )
 _CLOUD_REGION: Final = re.compile(r"^[a-z]{2}(?:-[a-z]+)+-\d$")
 _BEDROCK_PROFILE: Final = re.compile(r"^(us-gov|us|eu|apac|au|jp|in|ca|sa|uk|global)\.(?=[a-z0-9]+\.)")
 _BEDROCK_ROUTES: Final = frozenset({"converse", "invoke", "claude_platform", "converse_like"})
 _AZURE_ZONES: Final = {zone: zone for zone in ("eu", "us", "us-gov", "apac", "global")} | {"global-standard": "global"}
 _BEDROCK_VERSION: Final = re.compile(r"-v\d+(?::\d+)?$")
+_AZURE_35: Final = re.compile(r"^gpt-3\.?5-")
+_DOTTED: Final = re.compile(r"(?<=\d)\.(?=\d)")
 _DATE: Final = re.compile(r"[-@](?:20\d{2}-\d{2}-\d{2}|20\d{6})$")
 
 
@@ -96,7 +100,10 @@ def split(canonical: str, model: str) -> tuple[str, str]:
     region, name = "", model.strip()
     if arn := _ARN.match(name):
         region, name = arn.group(1), arn.group(2)
-    name = _PATH.sub("", _without_provider(canonical, name)).removesuffix(":latest")
+    name = _without_provider(canonical, name)
+    if path := _PATH.match(name):
+        region, name = path.group(1) or region, name[path.end() :]
+    name = name.removesuffix(":latest")
     if canonical == "aws.bedrock":
         return _bedrock(region, name)
     if canonical.startswith("azure.") and "/" in name:
@@ -104,6 +111,47 @@ def split(canonical: str, model: str) -> tuple[str, str]:
         if head in _AZURE_ZONES:
             return _AZURE_ZONES[head], rest
     return region, name
+
+
+def places(canonical: str, named: str, asked: str) -> list[tuple[str, str]]:
+    """Give the regions to look for a price in, the nearest first, each with what was given up.
+
+    `named` is the region in the model's name, `asked` the one that the request ran in. A cloud's own word for all
+    regions but the global one is "regional".
+
+    >>> places("gcp.vertex_ai", "", "europe-west1")
+    [('europe-west1', ''), ('regional', ''), ('', '')]
+    """
+    region = named or asked
+    if not region:
+        return [("", "")]
+    near = [(region, ""), ("regional", "")] if canonical == "gcp.vertex_ai" and region != "global" else [(region, "")]
+    return [*near, ("", f"without region {named}" if named else "")]
+
+
+def residency(host: str | None) -> str | None:
+    """Give the region that an address keeps data in, where the price depends on it.
+
+    >>> residency("eu.api.openai.com"), residency("api.openai.com")
+    ('eu', None)
+    """
+    found = re.match(RESIDENCY, host or "")
+    return found.group(1) if found else None
+
+
+def family(canonical: str, model: str) -> str:
+    """Give the name under which a bill and a log mean the same model: without packaging, version and date.
+
+    >>> family("openai", "openai/gpt-4o-mini-2024-07-18"), family("aws.bedrock", "us.amazon.nova-lite-v1:0")
+    ('gpt-4o-mini', 'amazon.nova-lite')
+    """
+    name = split(canonical, model)[1].lower()
+    if canonical == "aws.bedrock":
+        name = _BEDROCK_VERSION.sub("", name)
+    name = undated(name) or name.removesuffix("@default").removesuffix("-latest")
+    if canonical.startswith("azure."):
+        return _AZURE_35.sub("gpt-3.5-", name)
+    return _DOTTED.sub("-", name) if "claude" in name else name
 
 
 def undated(model: str) -> str | None:
@@ -127,6 +175,10 @@ def variants(canonical: str, model: str) -> Iterator[tuple[str, str]]:
         names.append(model[: match.start()])
     if model.endswith(("@default", "@latest")):
         names.append(model.rsplit("@", 1)[0])
+    if "claude" in model and (dashed := _DOTTED.sub("-", model)) != model:
+        names.append(dashed)
+    if canonical.startswith("azure.") and (old := _AZURE_35.match(model)):
+        names.append(("gpt-35-" if "." in old.group() else "gpt-3.5-") + model[old.end() :])
     for name in names:
         yield name, ""
     if bare := undated(names[-1]):

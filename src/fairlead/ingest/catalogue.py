@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from fairlead.errors import ReadError, UsageError
-from fairlead.ingest.catalogues import check, genai_prices, litellm_map, merge, mlflow_catalog
+from fairlead.ingest.catalogues import check, genai_package, genai_prices, litellm_map, merge, mlflow_catalog
 from fairlead.ingest.catalogues.common import Edition
 from fairlead.ingest.pricefile import PriceRow, group_of, model_of, overlay, read_rows, write_rows
 
@@ -47,6 +47,7 @@ def build(
     """Build or refresh the price file `out` from the catalogues that are given.
 
     Where several price a model: `overrides` first, then the dated prices of genai-prices, then LiteLLM, then MLflow.
+    `genai` may be the word "installed", for the package of the extra `prices`.
     `versions` names the version of each catalogue (`{"litellm": "1.109.1"}`), else it is a digest of the file.
     Raises ReadError, and leaves `out` as it was, when a price cannot be right (negative, not a number, a thousand
     times another catalogue's) or moves by more than five times; with `acknowledge` the first are left out and the
@@ -87,6 +88,8 @@ def _merged(editions: Mapping[str, Edition], day: datetime, *, acknowledge: bool
 
 
 def _digest(path: Path) -> str:
+    if path == genai_package.INSTALLED:
+        return genai_package.version()
     try:
         return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
     except OSError as fault:

@@ -10,15 +10,15 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
 from fairlead import schema
+from fairlead.ingest import aliases
 from fairlead.ingest.prices import PriceBook, Rates
 from fairlead.ingest.usage import CACHE_CREATION_1H
 
-__all__ = ["breakdown", "cost_usd", "list_cost"]
+__all__ = ["breakdown", "cost_usd", "counts", "list_cost", "prices_of", "region_of", "tier_name"]
 
 _NOTHING: Final = Decimal(0)
 _PLACES: Final = Decimal("1e-12")  # what the column can hold
@@ -33,22 +33,24 @@ def cost_usd(usage: Any, rates: Rates) -> Decimal | None:
 
     `usage` is an Attempt or anything with the same token fields.
     """
-    if _counts(usage, rates) is None:
+    if _unsaid(usage, rates):
         return None
+    prices = prices_of(rates)
     total = _NOTHING
-    for tokens, rate in _classes(usage, rates).values():
-        if not tokens:
+    for name, count in counts(usage).items():
+        if not count:
             continue
+        rate = prices[name]
         if rate is None:
             return None
-        total += tokens * rate
+        total += count * rate
     return total
 
 
 def breakdown(usage: Any, rates: Rates) -> dict[str, Decimal]:
-    """Give the cost of each class of tokens; a class without tokens, or without a price, is left out."""
-    classes = _classes(usage, rates).items()
-    return {name: tokens * rate for name, (tokens, rate) in classes if tokens and rate is not None}
+    """Give the cost of each class of tokens; a class without tokens, or that costs nothing, is left out."""
+    prices = prices_of(rates)
+    return {name: count * rate for name, count in counts(usage).items() if count and (rate := prices[name])}
 
 
 def list_cost(book: PriceBook, attempt: schema.Attempt) -> tuple[Decimal | None, str | None]:
@@ -57,17 +59,47 @@ def list_cost(book: PriceBook, attempt: schema.Attempt) -> tuple[Decimal | None,
         return _NOTHING, "gateway cache"
     if not attempt.input_tokens and not attempt.output_tokens and attempt.status != "ok":
         return _unsuccessful(attempt)
-    tier = "batch" if attempt.is_batch else attempt.service_tier or "standard"
+    tier, region = tier_name(attempt), region_of(attempt)
     for model, note in ((attempt.response_model, ""), (attempt.request_model, " (requested model)")):
         if not model:
             continue
-        rates = book.lookup(
-            attempt.provider_name, model, attempt.start_time, tier, attempt.input_tokens or 0, attempt.region
-        )
+        rates = book.lookup(attempt.provider_name, model, attempt.start_time, tier, attempt.input_tokens or 0, region)
         cost = None if rates is None else cost_usd(attempt, rates)
         if rates is not None and cost is not None and cost < _TOO_MUCH:
             return cost.quantize(_PLACES), rates.source + (note if attempt.response_model else "")
     return None, None
+
+
+def tier_name(attempt: schema.Attempt) -> str:
+    """Give the service tier that an attempt is billed in."""
+    return "batch" if attempt.is_batch else attempt.service_tier or "standard"
+
+
+def region_of(attempt: schema.Attempt) -> str | None:
+    """Give the region that an attempt is billed in: where it ran, or where its address keeps the data."""
+    return attempt.region or aliases.residency(attempt.server_address)
+
+
+def prices_of(rates: Rates) -> dict[str, Decimal | None]:
+    """Give the price of each class. A class of tokens without one costs what plain input or output costs.
+
+    Searches without a price are not known; a fee for each request, where none is listed, does not exist.
+    """
+    creation = _first(rates.cache_creation, rates.input)
+    return {
+        "input": rates.input,
+        "cache_read": _first(rates.cache_read, rates.input),
+        "cache_creation": creation,
+        "cache_creation_1h": _first(rates.cache_creation_1h, creation),
+        "input_audio": _first(rates.input_audio, rates.input),
+        "input_image": _first(rates.input_image, rates.input),
+        "output": rates.output,
+        "reasoning": _first(rates.reasoning, rates.output),
+        "output_audio": _first(rates.output_audio, rates.output),
+        "output_image": _first(rates.output_image, rates.output),
+        "web_search": rates.web_search,
+        "request": _first(rates.request, _NOTHING),
+    }
 
 
 def _unsuccessful(attempt: schema.Attempt) -> tuple[Decimal | None, str | None]:
@@ -77,34 +109,43 @@ def _unsuccessful(attempt: schema.Attempt) -> tuple[Decimal | None, str | None]:
     return _NOTHING, "no tokens"
 
 
-def _counts(usage: Any, rates: Rates) -> tuple[int, int] | None:
-    given = (usage.input_tokens, usage.output_tokens)
+def _unsaid(usage: Any, rates: Rates) -> bool:
     # An embedding has no output, and its output price is 0: what is free need not be counted.
-    if (given[0] is None and rates.input != 0) or (given[1] is None and rates.output != 0):
-        return None
-    return given[0] or 0, given[1] or 0
+    return (usage.input_tokens is None and rates.input != 0) or (usage.output_tokens is None and rates.output != 0)
 
 
-def _classes(usage: Any, rates: Rates) -> dict[str, tuple[int, Decimal | None]]:
-    """Split the counts into classes that are priced apart, each with its price.
+def counts(usage: Any) -> dict[str, int]:
+    """Split the counts into classes that are priced apart.
 
-    A class without a price of its own costs what plain input or output costs. Cached or reasoning tokens beyond the
-    count that should include them leave 0 for the plain class: the parts are measured one by one, while the sum is
-    what sources get wrong, and the total never falls below the cost of its parts.
+    Cached or reasoning tokens beyond the count that should include them leave 0 for the plain class: the parts are
+    measured one by one, while the sum is what sources get wrong, and the total never falls below the cost of its
+    parts. Audio and images are taken from what is neither cached nor reasoning: what was read from a cache is paid as
+    such, whatever it was.
     """
+    details = {name: max(count, 0) for name, count in (getattr(usage, "usage_details", None) or {}).items()}
     read = getattr(usage, "cache_read_input_tokens", None) or 0
     created = getattr(usage, "cache_creation_input_tokens", None) or 0
-    details: Mapping[str, int] = getattr(usage, "usage_details", None) or {}
     long_lived = min(details.get(CACHE_CREATION_1H, 0), created)
     thought = getattr(usage, "reasoning_output_tokens", None) or 0
-    creation = _first(rates.cache_creation, rates.input)
+    fresh = max((usage.input_tokens or 0) - read - created, 0)
+    heard = min(details.get("input_audio_tokens", 0), fresh)
+    seen = min(details.get("input_image_tokens", 0), fresh - heard)
+    said = max((usage.output_tokens or 0) - thought, 0)
+    spoken = min(details.get("output_audio_tokens", 0), said)
+    drawn = min(details.get("output_image_tokens", 0), said - spoken)
     return {
-        "input": (max((usage.input_tokens or 0) - read - created, 0), rates.input),
-        "cache_read": (read, _first(rates.cache_read, rates.input)),
-        "cache_creation": (created - long_lived, creation),
-        "cache_creation_1h": (long_lived, _first(rates.cache_creation_1h, creation)),
-        "output": (max((usage.output_tokens or 0) - thought, 0), rates.output),
-        "reasoning": (thought, _first(rates.reasoning, rates.output)),
+        "input": fresh - heard - seen,
+        "cache_read": read,
+        "cache_creation": created - long_lived,
+        "cache_creation_1h": long_lived,
+        "input_audio": heard,
+        "input_image": seen,
+        "output": said - spoken - drawn,
+        "reasoning": thought,
+        "output_audio": spoken,
+        "output_image": drawn,
+        "web_search": details.get("web_search_requests", 0),
+        "request": 1,
     }
 
 

@@ -10,67 +10,30 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from fairlead import schema
-from fairlead.ingest import aliases
+from fairlead.ingest import aliases, contract
+from fairlead.ingest.pricecells import FEES
 from fairlead.ingest.pricefile import METERS, PriceRow, overlay, read_rows, sheets
+from fairlead.ingest.timeline import Rates, Timeline, find, layer
 from fairlead.project import Project
 
-__all__ = ["PriceBook", "Rates", "of", "price_rows", "read"]
+__all__ = ["PriceBook", "Rates", "of", "price_rows", "read", "tier_of"]
 
 _MILLION: Final = Decimal(1_000_000)
-_STANDARD: Final = frozenset({"", "standard", "default", "auto", "standard_only", "on_demand", "on-demand"})
+# What gateways and providers write for the tiers, beside their names.
+_TIERS: Final = {
+    **dict.fromkeys(("", "default", "auto", "standard_only", "on_demand"), "standard"),
+    **dict.fromkeys(("batches", "batch_api"), "batch"),
+    "on_demand_flex": "flex",
+    "on_demand_priority": "priority",
+}
 _MOST_PLANS: Final = 65_536  # model names come from logs; the memory of them must not grow without end
-
-
-class Rates(msgspec.Struct, frozen=True, kw_only=True):
-    """What each meter costs, in USD per token, and where that was read. None where the price is not known."""
-
-    input: Decimal | None = None
-    output: Decimal | None = None
-    cache_read: Decimal | None = None
-    cache_creation: Decimal | None = None
-    cache_creation_1h: Decimal | None = None
-    reasoning: Decimal | None = None
-    service_tier: str = "standard"
-    min_input_tokens: int = 0
-    source: str = ""
-
-
-class _Timeline(msgspec.Struct, frozen=True):
-    """The price sheets of one thing sold: when each begins, and its steps with the highest first."""
-
-    starts: list[datetime]
-    steps: list[list[tuple[int, Rates]]]
-
-    def at(self, moment: datetime, input_tokens: int) -> Rates | None:
-        place = bisect_right(self.starts, moment) - 1
-        if place < 0:
-            return None
-        for least, rates in self.steps[place]:
-            if input_tokens >= least:
-                return rates
-        return None
-
-    def noted(self, note: str) -> _Timeline:
-        if not note:
-            return self
-        marked = [
-            [(least, msgspec.structs.replace(rates, source=f"{rates.source} ({note})")) for least, rates in steps]
-            for steps in self.steps
-        ]
-        return _Timeline(self.starts, marked)
-
-
-_Layer = dict[tuple[str, str, str, str], _Timeline]
 
 
 class PriceBook:
@@ -78,8 +41,8 @@ class PriceBook:
 
     def __init__(self, layers: Sequence[Sequence[PriceRow]]) -> None:
         self.layers = tuple(tuple(rows) for rows in layers)
-        self._layers = [_layer(rows) for rows in self.layers]
-        self._plans: dict[tuple[str, str, str, str | None], list[_Timeline]] = {}
+        self._layers = [layer(rows) for rows in self.layers]
+        self._plans: dict[tuple[str, str, str, str | None], list[Timeline]] = {}
 
     @classmethod
     def layered(cls, *books: PriceBook) -> PriceBook:
@@ -104,38 +67,38 @@ class PriceBook:
     ) -> Rates | None:
         """Give the rates in force at a moment; None where no catalogue has one. Never looks ahead.
 
-        A tier without a price of its own falls back to standard, a dated model to its undated name, a region to the
-        price without region; `source` says so.
+        A tier without a price of its own falls back to standard, a dated model to its undated name, a region that a
+        model is named with to the price without region; `source` says so.
         """
-        plan = self._plans.get((provider, model, service_tier, region))
-        if plan is None:
-            plan = self._plan(provider, model, service_tier, region)
-        for timeline in plan:
+        for timeline in self.timelines(provider, model, service_tier, region):
             rates = timeline.at(at, input_tokens)
             if rates is not None:
                 return rates
         return None
 
-    def _plan(self, provider: str, model: str, service_tier: str, region: str | None) -> list[_Timeline]:
-        tier = service_tier.strip().lower()
-        tiers = [("standard", "")] if tier in _STANDARD else [(tier, ""), ("standard", "standard")]
-        plan = list(self._candidates(provider, model, tiers, (region or "").lower()))
-        if len(self._plans) >= _MOST_PLANS:
-            self._plans.clear()
-        self._plans[(provider, model, service_tier, region)] = plan
+    def timelines(self, provider: str, model: str, service_tier: str, region: str | None) -> list[Timeline]:
+        """Give the prices that answer for a model, the nearest first; the first that is in force holds."""
+        key = (provider, model, service_tier, region)
+        plan = self._plans.get(key)
+        if plan is None:
+            tier = tier_of(service_tier)
+            tiers = [("standard", "")] if tier == "standard" else [(tier, ""), ("standard", "standard")]
+            plan = list(self._candidates(provider, model, tiers, (region or "").lower()))
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            self._plans[key] = plan
         return plan
 
     def _candidates(
         self, provider: str, model: str, tiers: Sequence[tuple[str, str]], asked: str
-    ) -> Iterator[_Timeline]:
+    ) -> Iterator[Timeline]:
         seller = self._seller(provider, model)
         named, name = aliases.split(seller, model)
-        region = named or asked
-        regions = [(region, ""), ("", f"without region {region}" if named else "")] if region else [("", "")]
+        places = aliases.places(seller, named, asked)
         for tier, tier_note in tiers:
-            for layer in self._layers:
-                for place, place_note in regions:
-                    found = _find(layer, seller, name, place, tier)
+            for within in self._layers:
+                for place, place_note in places:
+                    found = find(within, seller, name, place, tier)
                     if found:
                         timeline, name_note = found
                         notes = [note for note in (tier_note, name_note, place_note) if note]
@@ -152,10 +115,21 @@ class PriceBook:
         return named if named in aliases.PROVIDERS and not sold else seller
 
 
+def tier_of(name: str | None) -> str:
+    """Give the service tier that a word in a log stands for.
+
+    >>> tier_of(None), tier_of("DEFAULT"), tier_of("ON_DEMAND_FLEX")
+    ('standard', 'standard', 'flex')
+    """
+    word = (name or "").strip().lower()
+    return _TIERS.get(word.replace("-", "_"), word)
+
+
 def of(project: Project) -> PriceBook:
     """Read a project's prices: those of `data/prices.contract.csv`, where there are any, over the catalogue's."""
-    book = read(project.prices)
-    return PriceBook.layered(read(project.contract), book) if project.contract.is_file() else book
+    listed = read_rows(project.prices)
+    agreed = contract.layers(project.contract, listed) if project.contract.is_file() else []
+    return PriceBook([*agreed, listed])
 
 
 def read(path: Path) -> PriceBook:
@@ -166,8 +140,8 @@ def read(path: Path) -> PriceBook:
 def price_rows(book: PriceBook) -> Iterator[schema.Price]:
     """Yield the `prices` table of a book: one row per meter, with the moment at which the next price took over."""
     rows: Iterable[PriceRow] = ()
-    for layer in book.layers:
-        rows = overlay(rows, layer)
+    for lower in book.layers:
+        rows = overlay(rows, lower)
     for by_date in sheets(rows).values():
         starts = list(by_date)
         ends: list[datetime | None] = [*starts[1:], None]
@@ -185,49 +159,15 @@ def _long(row: PriceRow, valid_to: datetime | None) -> Iterator[schema.Price]:
                 region=row.region or None,
                 service_tier=row.service_tier,
                 meter=meter,
+                unit="request" if meter in FEES else "token",
                 price_usd_per_unit=price / _MILLION,
                 min_input_tokens=row.min_input_tokens,
+                utc_time_from=row.utc_time_from or None,
+                utc_time_to=row.utc_time_to or None,
+                utc_weekdays=row.utc_weekdays or None,
                 valid_from=row.valid_from,
                 valid_to=valid_to,
                 catalog=row.catalog,
                 catalog_version=row.catalog_version,
                 retrieved_at=row.retrieved_at,
             )
-
-
-def _layer(rows: Iterable[PriceRow]) -> _Layer:
-    layer: _Layer = {}
-    for (provider, model, region, tier), by_date in sheets(rows).items():
-        steps = [[(row.min_input_tokens, _rates(row)) for row in reversed(sheet)] for sheet in by_date.values()]
-        seller = aliases.provider(provider)
-        named, name = aliases.split(seller, model)
-        timeline = _Timeline(list(by_date), steps)
-        layer.setdefault((seller, name, named or region.lower(), tier.lower()), timeline)
-    for (seller, name, region, tier), spelling in _spellings(layer):
-        layer.setdefault((seller, spelling, region, tier), layer[(seller, name, region, tier)])
-    return layer
-
-
-def _spellings(layer: _Layer) -> list[tuple[tuple[str, str, str, str], str]]:
-    # A Bedrock model may be asked for without its "-v1:0"; that stands for it where it is the only one of that name.
-    owners: dict[tuple[str, str, str, str], list[tuple[str, str, str, str]]] = {}
-    for key in layer:
-        seller, name, region, tier = key
-        for spelling, note in aliases.variants(seller, name):
-            if not note and spelling != name:
-                owners.setdefault((seller, spelling, region, tier), []).append(key)
-    return [(keys[0], spelled[1]) for spelled, keys in owners.items() if len(keys) == 1]
-
-
-def _find(layer: _Layer, seller: str, name: str, region: str, tier: str) -> tuple[_Timeline, str] | None:
-    for spelling, note in aliases.variants(seller, name.lower()):
-        timeline = layer.get((seller, spelling, region, tier))
-        if timeline is not None:
-            return timeline, note
-    return None
-
-
-def _rates(row: PriceRow) -> Rates:
-    prices = {meter: price / _MILLION for meter, price in zip(METERS, row.prices, strict=True) if price is not None}
-    source = f"{row.catalog} {row.catalog_version}".strip()
-    return Rates(**prices, service_tier=row.service_tier, min_input_tokens=row.min_input_tokens, source=source)

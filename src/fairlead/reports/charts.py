@@ -16,13 +16,13 @@ from markupsafe import Markup
 from fairlead.reports import formats
 from fairlead.reports.palette import ACCENT, INK, MUTED, RULE
 
-__all__ = ["Row", "daily", "day_axis", "draw", "failures", "inline", "quality", "ranges", "savings"]
+__all__ = ["PANELS", "Row", "daily", "day_axis", "draw", "failures", "inline", "quality", "ranges", "savings"]
 
 _WIDE: Final = 940
 _HALF: Final = 450
 _NARROW: Final = 345
 _FONT: Final = "Helvetica Neue, Arial, sans-serif"
-_PANELS: Final = 560  # narrower than this, panels stand one above the other
+PANELS: Final = 560  # narrower than this, panels stand one above the other
 _IDS: Final = re.compile(r"(id=\"|url\(#)(clip|gradient)")
 _CONFIG: Final = {
     "font": _FONT,
@@ -56,7 +56,7 @@ def daily(rows: Sequence[Row], names: Sequence[str], colours: Sequence[str]) -> 
 
     def make(width: int) -> Any:
         bars = inline(rows).mark_bar(stroke="white", strokeWidth=0.6)
-        columns = 4 if width > _PANELS else 1
+        columns = 4 if width > PANELS else 1
         legend = alt.Legend(orient="top", columns=columns, columnPadding=18, symbolSize=90)
         days = len({row["day"] for row in rows})
         return bars.encode(
@@ -77,7 +77,7 @@ def savings(rows: Sequence[Row]) -> Markup:
     order = _names(rows)
 
     def make(width: int) -> Any:
-        side = width > _PANELS
+        side = width > PANELS
         panel = (width - 200) // 2 if side else width - 150
         left = _whiskers(
             rows, order, ("low", "value", "high"), "saved, % of what you ran (left of 0: a loss)", panel, True
@@ -97,7 +97,7 @@ def quality(endpoints: Sequence[Row], routes: Sequence[Row]) -> Markup:
     """
 
     def make(width: int) -> Any:
-        side = width > _PANELS
+        side = width > PANELS
         if not routes:
             return _means(endpoints, width - (180 if side else 150))
         panel = (width - 320) // 2 if side else width - 150
@@ -113,7 +113,7 @@ def ranges(rows: Sequence[Row]) -> Markup:
     ticks = _log_ticks(min(row["p50"] for row in rows), max(row["p99"] for row in rows))
 
     def make(width: int) -> Any:
-        names = alt.Axis(labelLimit=220 if width > _PANELS else 140)
+        names = alt.Axis(labelLimit=220 if width > PANELS else 140)
         base = inline(rows).encode(y=alt.Y("name:N", sort=order, title=None, axis=names))
         paint = alt.Color("colour:N", scale=None)
         label = "datum.value < 1 ? datum.value * 1000 + ' ms' : datum.value + ' s'"
@@ -127,9 +127,7 @@ def ranges(rows: Sequence[Row]) -> Markup:
             x="p90:Q", stroke=paint
         )
         end = base.mark_tick(thickness=2, size=12).encode(x="p99:Q", color=paint)
-        return (rule + dot + ring + end).properties(
-            width=width - (170 if width > _PANELS else 150), height=alt.Step(26)
-        )
+        return (rule + dot + ring + end).properties(width=width - (170 if width > PANELS else 150), height=alt.Step(26))
 
     return draw("latency", make, "Median, 90th and 99th percentile of the time of each endpoint")
 
@@ -218,7 +216,7 @@ def _whiskers(
 
 def day_axis(days: Sequence[str], width: int) -> Any:
     """Make an axis of days (ISO) with as many labels as there is room for."""
-    every = max(1, round(len(days) * (70 if width > _PANELS else 75) / width))
+    every = max(1, round(len(days) * (70 if width > PANELS else 75) / width))
     shown = [day for at, day in enumerate(days) if at % every == 0]
     label = "utcFormat(toDate(datum.value), '%-d %b')"
     return alt.Axis(values=shown, labelExpr=label, labelAngle=0, title=None)

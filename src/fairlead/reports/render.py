@@ -19,7 +19,7 @@ from fairlead.reports import formats, headline, judgement, keyfigures, method
 from fairlead.reports.page import Page
 from fairlead.reports.palette import Palette
 from fairlead.reports.queries import TOP, Ask, prepare, window
-from fairlead.reports.sections import errors, health, latency, quality, savings, spend
+from fairlead.reports.sections import costs, errors, health, latency, quality, savings, spend
 
 __all__ = ["render"]
 
@@ -36,7 +36,7 @@ def render(project: Project, *, out: Path | None = None, title: str | None = Non
     connection = lake.connect()
     try:
         prepare(connection, project)
-        page = _page(connection, lake, judged, title or "Spend and routing report", now)
+        page = _page(connection, project, lake, judged, title or "Spend and routing report", now)
     finally:
         connection.close()
     path = out or project.reports
@@ -48,6 +48,7 @@ def render(project: Project, *, out: Path | None = None, title: str | None = Non
 
 def _page(
     connection: store.Connection,
+    project: Project,
     lake: store.Lake,
     judged: Judgement | None,
     title: str,
@@ -75,6 +76,7 @@ def _page(
         figures=keyfigures.figures(ask, totals, earlier, judged),
         sections=[
             spend.section(ask, palette),
+            costs.section(ask, project),
             savings.section(judged, palette),
             quality.section(ask, palette),
             latency.section(ask, palette),

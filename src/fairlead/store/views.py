@@ -95,17 +95,33 @@ SELECT
 FROM grouped
 """
 
-PRICES: Final = """\
-CREATE OR REPLACE VIEW prices AS
-WITH wide AS (SELECT * FROM read_csv('{path}', header = true, all_varchar = true, nullstr = '')),
-long AS (
-    UNPIVOT wide ON input, output, cache_read, cache_creation, cache_creation_1h, reasoning
-    INTO NAME meter VALUE usd_per_million
+_PRICE_COLUMNS: Final = (  # noqa: SIM905
+    "provider_name model region service_tier min_input_tokens utc_time_from utc_time_to utc_weekdays valid_from"
+    " catalog catalog_version retrieved_at"
+).split()
+_FEES: Final = ("web_search", "request")  # paid by the request
+_METERS: Final = (
+    *("input", "output", "cache_read", "cache_creation", "cache_creation_1h", "reasoning"),
+    *("input_audio", "output_audio", "input_image", "output_image"),
+    *_FEES,
 )
+
+# `{path}` is filled in by whoever makes the view.
+PRICES: Final = f"""\
+CREATE OR REPLACE VIEW prices AS
+WITH wide AS (
+    SELECT * FROM read_csv('{{path}}', header = true, all_varchar = true, nullstr = '')
+    -- A file written by hand may do without most columns.
+    UNION ALL BY NAME
+    SELECT {", ".join(f"NULL::VARCHAR AS {name}" for name in (*_PRICE_COLUMNS, *_METERS))} WHERE false
+),
+long AS (UNPIVOT wide ON {", ".join(_METERS)} INTO NAME meter VALUE usd_per_million)
 SELECT
-    provider_name, model, region, coalesce(service_tier, 'standard') AS service_tier, meter, 'token' AS unit,
+    provider_name, model, region, coalesce(service_tier, 'standard') AS service_tier, meter,
+    CASE WHEN meter IN {_FEES} THEN 'request' ELSE 'token' END AS unit,
     CAST(CAST(usd_per_million AS DECIMAL(18, 9)) * 0.000001 AS DECIMAL(24, 15)) AS price_usd_per_unit,
     coalesce(CAST(min_input_tokens AS BIGINT), 0) AS min_input_tokens,
+    utc_time_from, utc_time_to, utc_weekdays,
     coalesce(CAST(valid_from AS TIMESTAMPTZ), TIMESTAMPTZ '1970-01-01') AS valid_from,
     -- A newer sheet of prices ends the whole of the older one, with its steps and meters.
     min(coalesce(CAST(valid_from AS TIMESTAMPTZ), TIMESTAMPTZ '1970-01-01')) OVER (

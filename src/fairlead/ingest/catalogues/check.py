@@ -8,12 +8,22 @@ from pathlib import Path
 from typing import Final
 
 from fairlead.errors import ReadError
-from fairlead.ingest.pricefile import METERS, Group, PriceRow, group_of, model_of, sheets, short
+from fairlead.ingest.pricefile import (
+    METERS,
+    UNITS_APART,
+    Group,
+    PriceRow,
+    Step,
+    group_of,
+    model_of,
+    sheets,
+    short,
+    step_of,
+)
 
-__all__ = ["jumps", "some", "units"]
+__all__ = ["in_force", "jumps", "moves", "some", "units"]
 
 _JUMP: Final = 5  # a price that moves by more wants a second look
-_UNITS: Final = 300  # no price moves so far: one side is per token, per thousand or per million
 _SHOWN: Final = 5
 
 Model = tuple[str, str, str]
@@ -21,11 +31,11 @@ Model = tuple[str, str, str]
 
 def units(lists: Iterable[Sequence[PriceRow]]) -> dict[Model, list[str]]:
     """Find the models that two catalogues price in different units. Nobody can say here which of them is right."""
-    first: dict[tuple[Group, int], PriceRow] = {}
+    first: dict[tuple[Group, Step], PriceRow] = {}
     faults: dict[Model, list[str]] = {}
     for row in (row for rows in lists for row in rows):
-        other = first.setdefault((group_of(row), row.min_input_tokens), row)
-        for fault in _moves(other, row, _UNITS):
+        other = first.setdefault((group_of(row), step_of(row)), row)
+        for fault in moves(other, row, UNITS_APART):
             text = f"{row.provider_name} {row.model}: {fault} ({other.catalog}, {row.catalog})"
             faults.setdefault(model_of(row), []).append(text)
     return faults
@@ -34,13 +44,13 @@ def units(lists: Iterable[Sequence[PriceRow]]) -> dict[Model, list[str]]:
 def jumps(path: Path, old: Iterable[PriceRow], new: Iterable[PriceRow], *, acknowledge: bool) -> None:
     """Refuse a price that moved by more than five times against the file, or, acknowledged, one in another unit."""
     before = sheets(old)
-    bound = _UNITS if acknowledge else _JUMP
+    bound = UNITS_APART if acknowledge else _JUMP
     faults: list[str] = []
     for row in new:
-        was = _in_force(before.get(group_of(row), {}), row)
+        was = in_force(before.get(group_of(row), {}), row)
         if was is not None:
             faults += [
-                f"{row.provider_name} {row.model} {fault} ({row.service_tier})" for fault in _moves(was, row, bound)
+                f"{row.provider_name} {row.model} {fault} ({row.service_tier})" for fault in moves(was, row, bound)
             ]
     if not faults:
         return
@@ -55,14 +65,16 @@ def jumps(path: Path, old: Iterable[PriceRow], new: Iterable[PriceRow], *, ackno
     )
 
 
-def _in_force(by_date: dict[datetime, list[PriceRow]], row: PriceRow) -> PriceRow | None:
-    at_step = [was for sheet in by_date.values() for was in sheet if was.min_input_tokens == row.min_input_tokens]
+def in_force(by_date: dict[datetime, list[PriceRow]], row: PriceRow) -> PriceRow | None:
+    """Give the row of a model's sheets that `row` takes the place of, of the same length of prompt and hours."""
+    at_step = [was for sheet in by_date.values() for was in sheet if step_of(was) == step_of(row)]
     return max(
         (was for was in at_step if was.valid_from <= row.valid_from), key=lambda was: was.valid_from, default=None
     )
 
 
-def _moves(was: PriceRow, now: PriceRow, bound: int) -> list[str]:
+def moves(was: PriceRow, now: PriceRow, bound: int = _JUMP) -> list[str]:
+    """Name the prices that moved by more than `bound` times."""
     return [
         f"{meter} {short(old)} -> {short(new)}"
         for meter, old, new in zip(METERS, was.prices, now.prices, strict=True)

@@ -15,9 +15,11 @@ from fairlead.errors import ReadError
 from fairlead.ingest import aliases, pricefile
 from fairlead.ingest.pricefile import PriceRow
 
-__all__ = ["MODES", "Edition", "Rows", "decimal", "gather", "keep", "row", "table"]
+__all__ = ["MODES", "Edition", "Prices", "Rows", "Steps", "decimal", "gather", "keep", "row", "table"]
 
 Rows = dict[tuple[object, ...], PriceRow]
+Prices = dict[str, Decimal | None]
+Steps = dict[tuple[str, int], Prices]  # by tier and least number of input tokens
 
 MODES: Final = frozenset({"chat", "completion", "responses", "embedding"})
 # Tokens of sound and pictures cost otherwise than tokens of text; without a meter for them no price is better.
@@ -51,7 +53,7 @@ def gather(edition: Edition, found: Rows, made: Iterator[PriceRow]) -> None:
         found.setdefault(row.order, row)
 
 
-def decimal(value: Any, model: str, per: int = 1) -> Decimal | None:
+def decimal(value: Any, model: str, per: int = 1, meter: str = "input") -> Decimal | None:
     """Read a price that is given per `per`-millionth of a million tokens; ValueError when it cannot be a price.
 
     Catalogues keep prices as binary floats, so the twelfth significant digit and below is noise.
@@ -60,7 +62,7 @@ def decimal(value: Any, model: str, per: int = 1) -> Decimal | None:
         return None
     try:
         exact = Decimal(str(value)) * per
-        return pricefile.price(f"{Decimal(f'{exact:.12g}'):f}" if exact.is_finite() else str(exact))
+        return pricefile.price(f"{Decimal(f'{exact:.12g}'):f}" if exact.is_finite() else str(exact), meter)
     except (ValueError, ArithmeticError) as fault:
         raise ValueError(f"{model}: {fault}") from fault
 
@@ -89,10 +91,13 @@ def row(edition: Edition, seller: str, name: str, prices: Mapping[str, Decimal |
     )
 
 
-def keep(seller: str, name: str) -> bool:
-    """Say whether a model belongs in the price file: sold by a provider we list, and paid by tokens of text."""
+def keep(seller: str, name: str, *, media: bool = False) -> bool:
+    """Say whether a model belongs in the price file: sold by a provider we list, and paid by tokens.
+
+    `media`: its catalogue has prices for tokens of sound or pictures, so its name may speak of them.
+    """
     wanted = seller in aliases.PROVIDERS and "commitment" not in name
-    return wanted and not _NOT_TEXT.search(name.lower()) and not _SIZE_CLASS.match(name)
+    return wanted and (media or not _NOT_TEXT.search(name.lower())) and not _SIZE_CLASS.match(name)
 
 
 def table(edition: Edition, columns: Iterable[str]) -> list[dict[str, Any]]:

@@ -1,4 +1,7 @@
-"""Reads genai-prices flattened to Parquet: USD per million tokens, with the dates on which prices changed."""
+"""Reads genai-prices: USD per million tokens, with the dates on which prices changed.
+
+As the installed package, or flattened to Parquet, which lost the hours of the day and all but the input of its steps.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from fairlead.ingest import aliases
+from fairlead.ingest.catalogues import genai_package
 from fairlead.ingest.catalogues.common import Edition, Rows, decimal, gather, keep, row, table
 from fairlead.ingest.pricefile import ALWAYS, PriceRow
 
@@ -15,24 +19,27 @@ __all__ = ["read"]
 
 _COLUMNS: Final = {"provider", "model", "valid_from", "input", "output", "cache_read", "cache_write",
                    "context_window", "tiers"}  # fmt: skip
+_METERS: Final = {"input": "input", "output": "output", "cache_read": "cache_read", "cache_write": "cache_creation",
+                  "input_audio": "input_audio", "output_audio": "output_audio"}  # fmt: skip
 # Not sellers of tokens by list, or sellers whose ids cannot be told apart here (its "azure" mixes two Azure services).
 _LEFT_OUT: Final = frozenset({"azure", "cursor", "github-copilot", "openai-decisions"})
 
 
 def read(edition: Edition) -> list[PriceRow]:
-    """Read every dated price; ReadError when the file is another.
+    """Read every dated price; ReadError when the file is another, or the package is not there.
 
-    A model with two prices for one date is left out: it is priced by the hour of the day, which this file lost.
+    A model with two prices for one date and hour is left out: its file lost what tells them apart.
     """
     found: Rows = {}
-    hourly: set[tuple[str, str]] = set()
-    for record in table(edition, _COLUMNS):
+    unclear: set[tuple[str, str]] = set()
+    packaged = edition.path == genai_package.INSTALLED
+    for record in genai_package.installed() if packaged else table(edition, _COLUMNS):
         one: Rows = {}
         gather(edition, one, _rows(edition, record))
         for order, made in one.items():
             if found.setdefault(order, made) != made:
-                hourly.add((made.provider_name, made.model))
-    return [made for made in found.values() if (made.provider_name, made.model) not in hourly]
+                unclear.add((made.provider_name, made.model))
+    return [made for made in found.values() if (made.provider_name, made.model) not in unclear]
 
 
 def _sellers(record: Mapping[str, Any]) -> tuple[str, ...]:
@@ -46,10 +53,11 @@ def _sellers(record: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _rows(edition: Edition, record: Mapping[str, Any]) -> Iterator[PriceRow]:
     model = record["model"]
-    names = {"input": "input", "output": "output", "cache_read": "cache_read", "cache_write": "cache_creation"}
-    prices = {to: decimal(record[of], model) for of, to in names.items()}
+    prices = {to: decimal(record.get(of), model) for of, to in _METERS.items()}
     more = {
         "valid_from": _date(record["valid_from"]),
+        "utc_time_from": record.get("utc_time_from", ""),
+        "utc_time_to": record.get("utc_time_to", ""),
         "context_window": record["context_window"],
         "embedding": "embed" in model,
     }
@@ -60,12 +68,22 @@ def _rows(edition: Edition, record: Mapping[str, Any]) -> Iterator[PriceRow]:
         if made is None:
             continue
         yield made
-        for threshold, price in ast.literal_eval(record["tiers"] or "[]"):
-            # The file holds the input price of a step only; with no output price such a request stays unpriced.
-            step = row(edition, seller, model, {"input": decimal(price, model)},
-                       min_input_tokens=int(threshold) + 1, **more)  # fmt: skip
-            if step is not None:
-                yield step
+        for least, step in _steps(record, prices).items():
+            longer = row(edition, seller, model, step, min_input_tokens=least, **more)
+            if longer is not None:
+                yield longer
+
+
+def _steps(record: Mapping[str, Any], base: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+    """Give the prices of each step. The file holds a step's input alone: without output it stays unpriced."""
+    model, told = record["model"], record.get("steps")
+    if told is None:
+        tiers = ast.literal_eval(record.get("tiers") or "[]")
+        return {int(threshold) + 1: {"input": decimal(price, model)} for threshold, price in tiers}
+    return {
+        int(threshold) + 1: dict(base) | {_METERS[name]: decimal(price, model) for name, price in prices.items()}
+        for threshold, prices in told.items()
+    }
 
 
 def _date(text: str | None) -> datetime:

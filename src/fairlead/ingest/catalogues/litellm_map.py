@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from fairlead.errors import ReadError
 from fairlead.ingest import aliases
-from fairlead.ingest.catalogues.common import MODES, Edition, Rows, decimal, gather, keep, row
+from fairlead.ingest.catalogues import litellm_extras
+from fairlead.ingest.catalogues.common import MODES, Edition, Prices, Rows, Steps, decimal, gather, keep, row
 from fairlead.ingest.pricefile import PriceRow
 
 __all__ = ["read"]
@@ -22,18 +23,24 @@ _METERS: Final = {
     "cache_read_input_token_cost": "cache_read",
     "cache_creation_input_token_cost": "cache_creation",
     "cache_creation_input_token_cost_above_1hr": "cache_creation_1h",
+    "input_cost_per_audio_token": "input_audio",
+    "output_cost_per_audio_token": "output_audio",
+    "input_cost_per_image_token": "input_image",
+    "output_cost_per_image_token": "output_image",
+    "input_cost_per_request": "request",
 }
-_TIERS: Final = {None: "standard", "batches": "batch", "priority": "priority", "flex": "flex"}
+_TIERS: Final = {None: "standard", "batches": "batch", "priority": "priority", "flex": "flex", "ultrafast": "ultrafast"}
 _FIELD: Final = re.compile(
-    rf"^({'|'.join(sorted(_METERS, reverse=True))})(?:_above_(\d+)k_tokens)?(?:_(batches|priority|flex))?$"
+    rf"^({'|'.join(sorted(_METERS, reverse=True))})(?:_above_(\d+)k_tokens)?(?:_(batches|priority|flex|ultrafast))?$"
 )
-
-Prices = dict[str, Decimal | None]
-Steps = dict[tuple[str, int], Prices]
+# Sound and pictures, where they are paid by the token; what is paid by the second or the picture has no meter here.
+_MEDIA: Final = frozenset({"realtime", "audio_transcription", "audio_speech", "image_generation", "image_edit"})
+_MEDIA_METERS: Final = frozenset({"input_audio", "output_audio", "input_image", "output_image"})
+_NOT_BY_TOKEN: Final = re.compile(r"per_(?:second|image|pixel|character)(?:$|_(?!token))")
 
 
 def read(edition: Edition) -> list[PriceRow]:
-    """Read the entries for text and embeddings; ReadError when the file is not LiteLLM's."""
+    """Read the entries that are paid by the token; ReadError when the file is not LiteLLM's."""
     try:
         entries = json.loads(edition.path.read_bytes(), parse_float=Decimal)
     except (OSError, ValueError) as fault:
@@ -44,31 +51,42 @@ def read(edition: Edition) -> list[PriceRow]:
     # One model may be listed under several spellings; the shortest is the plain one.
     for name in sorted(entries, key=lambda name: (name.startswith("bedrock_mantle"), len(name), name)):
         entry = entries[name]
-        if isinstance(entry, dict) and str(entry.get("mode")) in MODES:
+        if isinstance(entry, dict) and _by_token(entry):
             gather(edition, found, _rows(edition, name, entry))
     return list(found.values())
 
 
+def _by_token(entry: Mapping[str, Any]) -> bool:
+    mode = str(entry.get("mode"))
+    return mode in MODES or (mode in _MEDIA and not any(_NOT_BY_TOKEN.search(field) for field in entry))
+
+
 def _rows(edition: Edition, name: str, entry: Mapping[str, Any]) -> Iterator[PriceRow]:
     seller = aliases.provider(str(entry.get("litellm_provider")))
-    if not keep(seller, name):
-        return
     steps = _steps(name, entry)
-    for (tier, least), prices in steps.items():
-        base = steps.get((tier, 0))
-        if base is None:
-            continue
-        made = row(
-            edition, seller, name,
-            {**base, **prices},  # a meter that a step doesn't name keeps its price
+    media = any(steps.get(("standard", 0), {}).get(meter) for meter in _MEDIA_METERS)
+    if not keep(seller, name, media=media) or (entry["mode"] in _MEDIA and not media):
+        return
+    made = list(_made(edition, seller, name, entry, steps))
+    yield from made
+    yield from litellm_extras.regional(seller, entry, made)
+
+
+def _made(edition: Edition, seller: str, name: str, entry: Mapping[str, Any], steps: Steps) -> Iterator[PriceRow]:
+    for (tier, least, hours), prices in litellm_extras.completed(name, entry, steps).items():
+        one = row(
+            edition, seller, name, prices,
             embedding=entry["mode"] == "embedding",
             service_tier=tier,
             min_input_tokens=least,
+            utc_time_from=hours[0],
+            utc_time_to=hours[1],
+            utc_weekdays=hours[2],
             context_window=_count(entry.get("max_input_tokens")),
             max_output_tokens=_count(entry.get("max_output_tokens")),
         )  # fmt: skip
-        if made is not None:
-            yield made
+        if one is not None:
+            yield one
 
 
 def _steps(name: str, entry: Mapping[str, Any]) -> Steps:
@@ -78,15 +96,16 @@ def _steps(name: str, entry: Mapping[str, Any]) -> Steps:
             meter, thousands, tier = match.groups()
             # "above 200k" begins with the token after
             least = int(thousands) * 1000 + 1 if thousands else 0
-            price = decimal(value, name, 1_000_000)
+            price = decimal(value, name, 1_000_000, meter=_METERS[meter])
             steps.setdefault((_TIERS[tier], least), {})[_METERS[meter]] = price
     for band in entry.get("tiered_pricing") or ():
         bounds = band.get("range") or [0]
         least = int(bounds[0]) + 1 if bounds[0] else 0
         for field, value in band.items():
             if field in _METERS:
-                price = decimal(value, name, 1_000_000)
-                steps.setdefault(("standard", least), {}).setdefault(_METERS[field], price)
+                price = decimal(value, name, 1_000_000, meter=_METERS[field])
+                prices: Prices = steps.setdefault(("standard", least), {})
+                prices.setdefault(_METERS[field], price)
     return steps
 
 

@@ -9,10 +9,11 @@ from typing import Final
 import msgspec
 
 from fairlead.ingest import aliases
-from fairlead.ingest.pricefile import ALWAYS, PriceRow, group_of, model_of, sheets
+from fairlead.ingest.pricefile import ALWAYS, PriceRow, Step, group_of, model_of, sheets, step_of
 
 __all__ = ["carry", "combine"]
 
+_BASE: Final[Step] = (0, "", "", "")
 _PROVENANCE: Final = ("catalog", "catalog_version", "retrieved_at")
 
 Model = tuple[str, str, str]
@@ -75,7 +76,7 @@ def _followed(
 
 
 def _said(sheet: Iterable[PriceRow]) -> list[tuple[object, ...]]:
-    return [(row.min_input_tokens, row.prices) for row in sheet]
+    return [(step_of(row), row.prices) for row in sheet]
 
 
 def _settled(kept: PriceRow | None, row: PriceRow) -> PriceRow:
@@ -103,7 +104,7 @@ def _dated(listed: list[PriceRow], history: list[PriceRow], day: datetime) -> li
     """Give a model's list prices their dates; None when list and history disagree on today's price."""
     by_date = sheets(history)[group_of(history[0])]
     now = max((start for start in by_date if start <= day), default=None)
-    if now is None or _plain(by_date[now]) != _plain(listed):
+    if now is None or (_plain(by_date[now]) != _plain(listed) and not _hourly(listed)):
         return None
     model = listed[0].model
     others = [
@@ -123,7 +124,12 @@ def _as_undated(model: Model, listed: list[PriceRow], histories: Models, day: da
 
 
 def _plain(rows: Iterable[PriceRow]) -> list[tuple[object, object]]:
-    return [(row.input, row.output) for row in rows if row.service_tier == "standard" and not row.min_input_tokens]
+    return [(row.input, row.output) for row in rows if row.service_tier == "standard" and step_of(row) == _BASE]
+
+
+def _hourly(rows: Iterable[PriceRow]) -> bool:
+    # Which of its prices a catalogue takes for the plain one, when they differ by the hour, is up to it.
+    return any(row.window is not None for row in rows)
 
 
 def _from(row: PriceRow, start: datetime) -> PriceRow:
