@@ -15,7 +15,7 @@ help:  ## say what there is
 demo: $(READY)  ## the whole loop on simulated traffic; ends with a report to open
 	@$(BIN)/fairlead demo demo
 
-test: $(READY) browser lint  ## linters, types, architecture, then every test
+test: $(READY) browser servers lint  ## linters, types, architecture, then every test
 	@echo "pytest: every test, a real Prefect server among them"
 	@$(BIN)/python -m pytest -n auto $(PYTEST)
 
@@ -51,6 +51,11 @@ $(READY): requirements.lock pyproject.toml
 .PHONY: browser
 browser:
 	@$(call debian,command -v chromium || command -v chromium-browser || command -v google-chrome,chromium,the tests that open the report)
+
+.PHONY: servers
+servers:
+	@$(call debian,ls /usr/lib/postgresql/*/bin/initdb || command -v initdb,postgresql,the tests of PostgreSQL)
+	@$(call debian,command -v strace,strace,the tests that make system calls fail)
 
 # debian(check, package, what needs it): install it where we may; say so and go on where we may not.
 debian = { $(1); } >/dev/null 2>&1 || { \
