@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -12,6 +13,7 @@ from typing import Any, Final
 import polars as pl
 
 from fairlead import store
+from fairlead.errors import StoreError
 from fairlead.features import make_views, rules_of
 from fairlead.project import Project
 
@@ -85,12 +87,19 @@ def prepare(connection: store.Connection, project: Project) -> None:
     make_views(connection, rules_of(project))
     for name in ("request_feedback", "labels"):
         connection.execute(f"create or replace temp table {name} as select * from {name}")
-    if project.prices.is_file():
-        store.load_prices(connection, project.prices)
-        rows = "select lower(model) as model, max(context_window) as tokens from price_list group by lower(model)"
-    else:
-        rows = "select '' as model, 0 as tokens where false"
-    connection.execute(f"create or replace temp table model_context as {rows}")
+    connection.execute(f"create or replace temp table model_context as {_contexts(connection, project)}")
+
+
+def _contexts(connection: store.Connection, project: Project) -> str:
+    """Give the query for what each model can hold; a price file that cannot be read is spoken of under costs."""
+    with suppress(StoreError):
+        if project.prices.is_file():
+            store.load_prices(connection, project.prices)
+            if "context_window" in connection.sql("select * from price_list limit 0").columns:
+                return (
+                    "select lower(model) as model, max(context_window) as tokens from price_list group by lower(model)"
+                )
+    return "select '' as model, 0 as tokens where false"
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -68,16 +68,18 @@ class Lake:
         """Give how far origins have been read (a table's newest row, an object's version), by name."""
         return self._manifest.marks(prefix)
 
-    def connect(self, database: Path | None = None, *, as_of: datetime | None = None) -> connection.Connection:
+    def connect(
+        self, database: Path | None = None, *, as_of: datetime | None = None, without: Sequence[Fault] = ()
+    ) -> connection.Connection:
         """Open DuckDB (in memory, or on `database`) with a view for each table and `requests` over the attempts.
 
         The views show what is committed now, and go on showing it: a connection is a consistent picture. With `as_of`
         they show what the sources knew then: attempts that were over, feedback that had been given, each in its
-        version of that moment. Close it.
+        version of that moment. The segments of the faults `without` are left out. Close it.
         """
         con = connection.connect(database)
         try:
-            self._make_views(con, as_of)
+            self._make_views(con, as_of, {one.path for one in without})
         except BaseException:
             con.close()
             raise
@@ -123,10 +125,13 @@ class Lake:
             return "size"
         return None if segments.digest(path) == segment.sha256 else "sha256"
 
-    def _make_views(self, con: connection.Connection, as_of: datetime | None = None) -> None:
+    def _make_views(
+        self, con: connection.Connection, as_of: datetime | None = None, without: Collection[str] = ()
+    ) -> None:
         listed: dict[str, list[Segment]] = {table: [] for table in TABLES}
         for segment in self._manifest.segments():
-            listed[segment.table].append(segment)
+            if segment.path not in without:
+                listed[segment.table].append(segment)
         statements = [self._view(table, found, as_of) for table, found in listed.items()]
         connection.make_views(con, [*statements, views.REQUESTS])
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from fairlead import store
 from fairlead.reports import formats
 from fairlead.reports.health.check import Check, Rows, graded, nothing
 from fairlead.reports.queries import Ask
-from fairlead.store import Counts, Lake, Segment, SourceFile
+from fairlead.store import Counts, Fault, Lake, Segment, SourceFile
 
 __all__ = ["checks", "poisoned"]
 
@@ -18,7 +19,7 @@ _UNREAD_OK, _UNREAD_BAD = 0.01, 0.1
 _AGAIN_MANY = 0.5
 
 
-def checks(ask: Ask, lake: Lake) -> list[Check]:
+def checks(ask: Ask, lake: Lake, damaged: Sequence[Fault]) -> list[Check]:
     """Check every load and every segment of the lake, whatever the days of the report."""
     loads: Loads = lake.sources()
     if not loads:
@@ -26,7 +27,7 @@ def checks(ask: Ask, lake: Lake) -> list[Check]:
         return [
             nothing(name, _GROUP, why) for name in ("conservation", "segments", "unreadable lines", "exact duplicates")
         ]
-    faults = {one.path: one.fault for one in lake.verify()}
+    faults = {one.path: one.fault for one in damaged}
     return [
         _conservation(loads),
         _segments(ask, lake, lake.listed(), faults),

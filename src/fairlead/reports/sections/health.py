@@ -25,7 +25,7 @@ _SHOWN: Final = {"fine": "fine", "look": "look", "bad": "bad", "none": "–"}
 
 def section(ask: Ask, lake: Lake, judgement: Judgement | None) -> Section:
     """Show every check on the data, and the lines, models, costs and days behind them."""
-    found = examine(ask, lake, judgement)
+    found = examine(ask, lake, judgement, lake.verify())
     unpriced, files = ask("unpriced"), poisoned(lake.sources())[:TOP]
     blocks = [
         Block(_table(found), wide=True),
