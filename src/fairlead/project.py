@@ -31,6 +31,9 @@ _PYPROJECT: Final = """\
 # floor_share = 0.99                # with "floor": the share of the best single endpoint's quality to keep
 # [tool.fairlead.feedback]
 # maturity = "7d"                   # how long a request's feedback is waited for
+# [tool.fairlead.ingest]
+# max_quarantined_share = 0.5       # a load ends with 1 when more than this of its records cannot be used
+# drop = ["tags", "attributes"]     # columns to leave empty
 """
 
 
@@ -101,21 +104,38 @@ class Project:
         if named:
             return named.encode()
         path = self.var / "hash.key"
-        if not path.exists():
-            self.var.mkdir(parents=True, exist_ok=True)
-            descriptor, whole = tempfile.mkstemp(dir=self.var, prefix=".hash-")  # only its owner may read it
-            try:
-                with os.fdopen(descriptor, "wb") as out:
-                    out.write(secrets.token_hex(32).encode())
-                    out.flush()
-                    os.fsync(out.fileno())
-                # Linked when it is whole: nobody ever reads half a key, and where another process was first, its
-                # key is the key.
-                with contextlib.suppress(FileExistsError):
-                    os.link(whole, path)
-            finally:
-                os.unlink(whole)
-        return path.read_bytes()
+        try:
+            if not path.exists():
+                _make_key(path)
+            return path.read_bytes()
+        except OSError as fault:
+            raise ProjectError(
+                f"{path}: the key under which ids are hashed cannot be made or read ({fault.strerror});"
+                " see to the space and the rights there, or set FAIRLEAD_HASH_KEY"
+            ) from fault
+
+
+def _make_key(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, whole = tempfile.mkstemp(dir=path.parent, prefix=".hash-")  # only its owner may read it
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(secrets.token_hex(32).encode())
+            out.flush()
+            os.fsync(out.fileno())
+        # Linked when it is whole: nobody ever reads half a key, and where another process was first, its
+        # key is the key.
+        with contextlib.suppress(FileExistsError):
+            os.link(whole, path)
+    finally:
+        os.unlink(whole)
+    # A key that a power cut takes away is worse than none: what was hashed under it is never found again.
+    for folder in (path.parent, path.parent.parent):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def find(start: Path | None = None) -> Project:

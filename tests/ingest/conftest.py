@@ -1,9 +1,11 @@
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fairlead import store
 from fairlead.project import Project, open_project
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "formats"
@@ -76,3 +78,35 @@ def write(tmp_path: Path) -> Any:
         return path
 
     return make
+
+
+@pytest.fixture
+def select(project: Project) -> Any:
+    """A function that asks the project's lake and gives the rows."""
+
+    def ask(sql: str) -> list[Any]:
+        con = store.open_lake(project.lake).connect()
+        try:
+            return store.query(con, sql).rows()
+        finally:
+            con.close()
+
+    return ask
+
+
+@pytest.fixture
+def found_again(select: Any) -> Any:
+    """A function that looks up every quarantined line of a file by its place and compares the digest."""
+
+    def check(path: Path, newest: int = 0) -> list[tuple[int, str]]:
+        data = path.read_bytes()
+        rows = select("SELECT line, byte_offset, sha256, reason FROM quarantine ORDER BY line, reason")
+        for line, offset, sha256, reason in rows:
+            if reason == "bad_compression":
+                continue
+            content = data[offset:].split(b"\n", 1)[0]
+            assert hashlib.sha256(content).hexdigest() == sha256, (line, reason)
+            assert data[:offset].count(b"\n") == line - 1
+        return [(line, reason) for line, _, _, reason in rows][newest:]
+
+    return check

@@ -133,23 +133,10 @@ def test_a_line_that_is_not_utf8_is_quarantined(project: Project, payload: Any, 
     assert select(project, "SELECT line, reason FROM quarantine") == [(1, "not_utf8")]
 
 
-def test_the_unfinished_end_of_a_file_is_read_once_it_is_finished(project: Project, payload: Any, write: Any) -> None:
-    log = write([payload(0), payload(1)])
-    whole = log.read_bytes()
-    log.write_bytes(whole[:-20])
-    first = ingest.load(project, [log])
-    log.write_bytes(whole)
-
-    second = ingest.load(project, [log])
-
-    assert (counts(first), counts(second)) == ((2, 1, 0, 1), (2, 1, 1, 0))
-    assert select(project, "SELECT reason FROM quarantine") == [("truncated_line",)]
-
-
 def test_a_line_beyond_the_limit_is_skipped_without_being_held(
     project: Project, payload: Any, write: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fairlead.ingest.lines._MAX_LINE", 100_000)
+    monkeypatch.setattr("fairlead.ingest.entry.MAX_LINE", 100_000)
     log = write([payload(0), '{"a": "' + "x" * 3_000_000 + '"}', payload(1), "y" * 200_000, payload(2)])
 
     assert counts(ingest.load(project, [log])) == (5, 3, 0, 2)

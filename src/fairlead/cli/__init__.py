@@ -1,16 +1,18 @@
 """The command line: one command a stage, each a thin call of the library.
 
-Exit codes: 0 done, 1 failed (with the reason), 2 wrong use.
+Exit codes: 0 done, 1 failed (with the reason), 2 wrong use, 130 or 143 stopped by Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from typing import Any
 
 import typer
 
-from fairlead.cli import lab, money, receive, stages
+from fairlead.cli import lab, money, receive, show, stages
 from fairlead.errors import FairleadError, UsageError
 
 __all__ = ["app", "main"]
@@ -29,14 +31,27 @@ for _command in (*stages.COMMANDS, *receive.COMMANDS, *money.COMMANDS, *lab.COMM
 
 def main() -> None:
     """Run the command line; errors that a user can mend are one line, without a traceback."""
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         app()
     except FairleadError as fault:
-        sys.stderr.write(f"fairlead: {' '.join(str(fault).split())}\n")
+        sys.stderr.write(f"fairlead: {show.plain(str(fault))}\n")
         sys.exit(2 if isinstance(fault, UsageError) else 1)
-    except KeyboardInterrupt:
-        sys.stderr.write("fairlead: stopped\n")
-        sys.exit(1)
+    except _StoppedError as fault:
+        sys.stderr.write("fairlead: stopped; what was done stays, run it again for the rest\n")
+        sys.exit(128 + int(fault.args[0]))
     except BrokenPipeError:  # the reader of our output has gone, e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _StoppedError(BaseException):
+    """A signal asks to end. Nothing on the way may take it for a fault of its own, so it is no Exception."""
+
+
+def _stop(number: int, _: Any) -> None:
+    """End by unwinding, so that what is half-written is removed and a lock is given back."""
+    raise _StoppedError(number)

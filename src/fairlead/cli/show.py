@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-__all__ = ["AsJson", "fields", "progress", "result"]
+__all__ = ["AsJson", "fields", "plain", "progress", "result"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -19,6 +19,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 def result(value: Any, words: str, as_json: bool) -> None:
     """Print a result: as one JSON value, or in words."""
     typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() if as_json else words)
+
+
+def plain(text: str) -> str:
+    """Give a text on one line and without what could steer a terminal: a path may hold anything.
+
+    >>> plain("a\\nb \\x1b[31mred")
+    'a b \\\\x1b[31mred'
+    """
+    line = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def fields(pairs: dict[str, Any]) -> str:

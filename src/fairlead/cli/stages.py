@@ -48,19 +48,47 @@ def ingest(
     """Take gateway logs into the store; what was taken before changes nothing."""
     from fairlead import ingest as stage
 
+    options = stage.Options(name=name, table=table, cursor=cursor, overlap_s=_seconds(overlap), remove=remove)
     with show.progress("ingesting", quiet=as_json) as tell:
-        done = stage.load(
-            project.find(),
-            paths,
-            reader=format,
-            mapping=mapping,
-            options=stage.Options(name=name, table=table, cursor=cursor, overlap_s=_seconds(overlap), remove=remove),
-            progress=lambda path, records, finished: tell(f"{path.name}: {records:,} records", float(finished)),
-        )
+        try:
+            done = stage.load(
+                project.find(),
+                paths,
+                reader=format,
+                mapping=mapping,
+                options=options,
+                progress=lambda path, records, finished: tell(f"{path.name}: {records:,} records", float(finished)),
+            )
+        except stage.LoadError as fault:
+            _told(fault.result, as_json)
+            raise
+    _told(done, as_json)
+
+
+def _told(done: Any, as_json: bool) -> None:
+    """Print the four counts, and what else there is to say where there is something."""
     total = {name: getattr(done, name) for name in ("read", "stored", "duplicates", "quarantined")}
     parts = f"{done.stored:,} stored + {done.duplicates:,} duplicates + {done.quarantined:,} quarantined"
-    words = f"{done.read:,} read = {parts}"
-    show.result(total, words, as_json)
+    lines = [f"{done.read:,} read = {parts}"]
+    deferred = [file.path for file in done.files if file.deferred]
+    changed = [file.path for file in done.files if file.changed]
+    if deferred:
+        total["deferred"] = done.deferred
+        lines.append(
+            f"{done.deferred:,} deferred: the end of {_named(deferred)} is still being written, the next load takes it"
+        )
+    if changed:
+        total["changed"] = changed
+        lines.append(f"changed: {_named(changed)} no longer begins as when it was last taken; its records were added")
+    if done.failed:
+        total["failed"] = [{"path": file.path, "fault": file.fault} for file in done.failed]
+        lines.append(f"{len(done.failed):,} of {len(done.files):,} files failed")
+    show.result(total, "\n".join(lines), as_json)
+
+
+def _named(paths: list[str]) -> str:
+    shown = ", ".join(map(show.plain, paths[:3]))
+    return shown if len(paths) <= 3 else f"{shown} and {len(paths) - 3:,} more"
 
 
 def _seconds(length: str) -> float:

@@ -2,6 +2,7 @@
 
 from fairlead.ingest.loader import Progress, load
 from fairlead.ingest.sources import Options
+from fairlead.ingest.verdict import LoadError
 from fairlead.store import LoadResult
 
-__all__ = ["LoadResult", "Options", "Progress", "load"]
+__all__ = ["LoadError", "LoadResult", "Options", "Progress", "load"]

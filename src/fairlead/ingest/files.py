@@ -9,13 +9,13 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import IO, Final
 
 from fairlead.errors import ReadError
 from fairlead.ingest import compression
 from fairlead.ingest.quarantine import BadRecordError
 
-__all__ = ["SUFFIXES", "chunks", "digest", "find", "kind", "open_regular"]
+__all__ = ["SUFFIXES", "chunks", "digest", "find", "is_compressed", "kind", "open_regular", "pieces"]
 
 SUFFIXES: Final = (
     ".parquet",
@@ -60,14 +60,6 @@ def kind(name: str, opened: IO[bytes], size: int) -> str:
     return ".jsonl" if told in (".csv", ".parquet") and head.lstrip().startswith(b"{") else told
 
 
-def digest(opened: IO[bytes]) -> tuple[str, int]:
-    """Give the SHA-256 and the length of what an open file holds now, and go back to its beginning."""
-    sha256 = hashlib.file_digest(cast(Any, opened), "sha256").hexdigest()
-    size = opened.tell()
-    opened.seek(0)
-    return sha256, size
-
-
 def chunks(opened: IO[bytes], size: int) -> Iterator[bytes]:
     """Give the first `size` bytes of a file in pieces, decompressed when it is gzip or zstd.
 
@@ -75,13 +67,30 @@ def chunks(opened: IO[bytes], size: int) -> Iterator[bytes]:
     breaks off, ReadError when it expands beyond reason.
     """
     how = compression.kind(opened)
-    if how is not None:
-        yield from compression.decompressed(opened, how)
-        return
+    yield from compression.decompressed(opened, how) if how is not None else pieces(opened, size)
+
+
+def is_compressed(opened: IO[bytes]) -> bool:
+    """Say whether an open file is gzip or zstd, whatever its name, and go back to its beginning."""
+    opened.seek(0)
+    return compression.kind(opened) is not None
+
+
+def pieces(opened: IO[bytes], size: int) -> Iterator[bytes]:
+    """Give the next `size` bytes of a file in pieces, fewer where it ends before."""
     left = size
     while left > 0 and (piece := opened.read(min(_CHUNK, left))):
         left -= len(piece)
         yield piece
+
+
+def digest(opened: IO[bytes], size: int) -> str:
+    """Give the SHA-256 of the first `size` bytes of an open file."""
+    opened.seek(0)
+    sha256 = hashlib.sha256()
+    for piece in pieces(opened, size):
+        sha256.update(piece)
+    return sha256.hexdigest()
 
 
 def _told(name: str) -> str:

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from fairlead.ingest import values
+from fairlead.ingest import attributes, values
 from fairlead.ingest.context import Context
 from fairlead.ingest.outcomes import error_class
 from fairlead.ingest.quarantine import MISSING_FIELD, UNKNOWN_VALUE, BadRecordError
@@ -65,6 +65,7 @@ _TAG: Final = re.compile("[:=]")
 
 def attempt(found: dict[str, Any], context: Context) -> Attempt:
     """Check the values that a record gave, leave out the empty ones, and price the attempt."""
+    attributes.clean(found, context.hashed)
     kept = {name: value for name, value in found.items() if value is not None and value != ""}
     return context.priced(msgspec.convert(kept, Attempt))
 

@@ -11,12 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
+from msgspec import structs
+
 from fairlead import store
 from fairlead.errors import ReadError, UsageError
-from fairlead.ingest import costs, files, prices, quarantine, sources, texts
+from fairlead.ingest import costs, encoding, files, prices, quarantine, settings, sources, taken, texts, verdict
 from fairlead.ingest import mapping as mappings
+from fairlead.ingest.columns import Columns
 from fairlead.ingest.context import Context
-from fairlead.ingest.lines import Entry, entries
+from fairlead.ingest.lines import Entry, UnfinishedError, entries
 from fairlead.ingest.quarantine import UNKNOWN_FORMAT, UNKNOWN_VALUE, BadRecordError
 from fairlead.ingest.readers import Reader, all_readers
 from fairlead.ingest.sources import local
@@ -48,40 +51,55 @@ def load(
     """Take files, folders, globs and URLs into the project's lake, one commit a file, and count their records.
 
     A file whose content is in the lake already changes nothing. A record that cannot be read goes to the quarantine
-    table. A file that stands beside a mapping of its own name (`scores.csv`, `scores.toml`) is read by it. Raises
-    ReadError for a file that cannot be read at all; the files before it stay loaded. With `options.remove`, a file goes
+    table; one that is still being written at the end of its file is deferred to the next load. A file that stands
+    beside a mapping of its own name (`scores.csv`, `scores.toml`) is read by it. Raises LoadError, with the result,
+    when a file could not be read at all or more than `max_quarantined_share` of what was read is in quarantine: what
+    could be loaded is. Raises StoreError at once when the lake cannot take more. With `options.remove`, a file goes
     once it is committed, and is set aside as `NAME.refused` where a record of it could not be read.
     """
     readers = _readers(reader, mapping)
+    asked = settings.read(project)
     chosen = None if mapping is None else mappings.read(mapping)
     if chosen is not None:
         readers = [all_readers()[_GENERIC]]
     how = f"{reader} {'' if chosen is None else chosen.sha256}"
-    found = sources.find(paths, options, lambda prefix: store.open_lake(project.lake).marks(prefix), how)
-    lake = store.open_lake(project.lake)
-    job = _Job(path=Path(), name="", kind="", reader=reader, readers=readers, progress=progress, lanes=Lanes(readers))
+    found, refused = sources.find(paths, options, lambda prefix: store.open_lake(project.lake).marks(prefix), how)
+    lanes = Lanes(readers, asked.columns)
+    job = _Job(
+        path=Path(), name="", kind="", reader=reader, readers=readers, progress=progress, lanes=lanes,
+        columns=asked.columns, remove=options.remove,
+    )  # fmt: skip
+    results = [LoadResult(path=name, fault=fault) for name, fault in refused.items()]
     with _fewer_collections():
-        return _load_sources(lake, found, job, replace(_context(project), mapping=chosen), options.remove)
-
-
-def _load_sources(
-    lake: store.Lake, found: list[sources.Source], job: _Job, context: Context, remove: bool
-) -> LoadResult:
-    results = []
-    for source in found:
-        with closing(source.parts()) as parts:
-            for part in parts:
-                result = _load_part(lake, part, *_for_part(part, job, context))
-                if remove:
-                    local.remove(part, result.quarantined)
-                results.append(result)
-    return LoadResult(
+        lake = store.open_lake(project.lake)
+        results += _load_sources(lake, found, job, replace(_context(project, asked), mapping=chosen))
+    total = LoadResult(
         read=sum(result.read for result in results),
         stored=sum(result.stored for result in results),
         duplicates=sum(result.duplicates for result in results),
         quarantined=sum(result.quarantined for result in results),
+        deferred=sum(result.deferred for result in results),
+        changed=any(result.changed for result in results),
         files=results,
     )
+    return verdict.judge(total, asked.max_quarantined_share)
+
+
+def _load_sources(
+    lake: store.Lake, found: dict[str, sources.Source], job: _Job, context: Context
+) -> Iterator[LoadResult]:
+    """Load every source, and say of each part what became of it; one that fails does not stop the others."""
+    before = {source.path: source for source, _ in lake.sources()}
+    for name, source in found.items():
+        part = None
+        try:
+            with closing(source.parts()) as parts:
+                for part in parts:
+                    yield _load_part(lake, part, *_for_part(part, job, context), before.get(part.name))
+                    part = None  # noqa: PLW2901  what fails now is the source's next part, which has no name yet
+        except ReadError as fault:
+            named = part.name if part is not None else sources.without_secrets(name)
+            yield LoadResult(path=named, fault=str(fault).removeprefix(f"{named}: "))
 
 
 def _for_part(part: sources.Part, job: _Job, context: Context) -> tuple[_Job, Context]:
@@ -96,7 +114,9 @@ def _for_part(part: sources.Part, job: _Job, context: Context) -> tuple[_Job, Co
     if beside is None or context.mapping is not None or job.reader != AUTO or not _is_mapping(beside):
         return job, context
     generic = [all_readers()[_GENERIC]]
-    return replace(job, readers=generic, lanes=Lanes(generic)), replace(context, mapping=mappings.read(beside))
+    return replace(job, readers=generic, lanes=Lanes(generic, job.columns)), replace(
+        context, mapping=mappings.read(beside)
+    )
 
 
 def _mapping_beside(path: Path) -> Path:
@@ -113,10 +133,14 @@ class _Job:
     reader: str
     readers: list[Any]
     progress: Progress | None
+    columns: Columns
     lanes: Lanes
+    remove: bool
 
 
-def _load_part(lake: store.Lake, part: sources.Part, job: _Job, context: Context) -> LoadResult:
+def _load_part(
+    lake: store.Lake, part: sources.Part, job: _Job, context: Context, before: SourceFile | None
+) -> LoadResult:
     known_as = SourceFile(
         path=part.name,
         sha256=part.sha256,
@@ -125,16 +149,22 @@ def _load_part(lake: store.Lake, part: sources.Part, job: _Job, context: Context
         mapping_sha256="" if context.mapping is None else context.mapping.sha256,
     )
     try:
+        changed = part.taken is not None and part.file is not None and taken.is_other(part.file, part.taken, before)
         with lake.loading(known_as) as load:
             if not load.known:
                 if part.file is None:
                     raise ReadError("remembered as loaded, but not in the lake; restore the lake from a backup")
                 _take_all(load, part.file, part.size, job, replace(context, ingested_at=datetime.now(UTC)))
-            result = load.commit(part.marks)
-    except ReadError as fault:
-        raise ReadError(f"{job.name}: {fault}" if job.name not in str(fault) else str(fault)) from fault
+                if part.taken is not None:
+                    taken.check(part.file, part.taken)
+            deferred = 0 if part.taken is None else part.taken.deferred
+            result = structs.replace(load.commit(part.marks), deferred=deferred, changed=changed)
+    except UnfinishedError:
+        return LoadResult(path=part.name, deferred=1)
     except OSError as fault:
-        raise ReadError(f"{job.name}: {fault.strerror}; nothing of this file was loaded, load it again") from fault
+        raise ReadError(f"{fault.strerror}; nothing of this file was loaded, load it again") from fault
+    if job.remove:
+        local.remove(part, result.quarantined)
     if job.progress is not None:
         job.progress(job.path, result.read, True)
     return result
@@ -142,8 +172,11 @@ def _load_part(lake: store.Lake, part: sources.Part, job: _Job, context: Context
 
 def _take_all(load: Load, opened: IO[bytes], size: int, job: _Job, context: Context) -> None:
     last = job.readers[0]
-    found = job.lanes.entries(load, files.chunks(opened, size), context) if job.kind == ".jsonl" else None
-    for count, entry in enumerate(found or entries(opened, size, job.kind), start=1):
+    if job.kind == ".jsonl":
+        found = job.lanes.entries(load, encoding.checked(files.chunks(opened, size)), context)
+    else:
+        found = entries(opened, size, job.kind)
+    for count, entry in enumerate(found, start=1):
         last = _take(load, entry, last, job, context)
         if job.progress is not None and count % _TOLD_EVERY == 0:
             job.progress(job.path, count, False)
@@ -165,7 +198,7 @@ def _take(load: Load, entry: Entry, last: Reader, job: _Job, context: Context) -
         return last
     for record in records:
         try:
-            rows = tuple(last.read(record, context))
+            rows = tuple(map(job.columns.kept, last.read(record, context)))
         except Exception as fault:
             load.quarantine(_bad(fault, entry, entry.raw if record is entry.record else record, job, context))
         else:
@@ -222,19 +255,12 @@ def _is_mapping(path: Path) -> bool:
     return path.is_file() and b"[columns]" in path.read_bytes()
 
 
-def _context(project: Project) -> Context:
-    settings = project.settings.get("ingest", {})
-    unknown = sorted(set(settings) - {"source_instance", "trace_is_session"})
-    if unknown:
-        raise UsageError(
-            f"{project.root / 'pyproject.toml'} [tool.fairlead.ingest]: unknown key {unknown[0]!r};"
-            " known are source_instance, trace_is_session"
-        )
+def _context(project: Project, asked: settings.Settings) -> Context:
     return Context(
         ingested_at=datetime.now(UTC),
         hash_key=project.hash_key(),
-        source_instance=settings.get("source_instance"),
-        trace_is_session=bool(settings.get("trace_is_session", False)),
+        source_instance=asked.source_instance,
+        trace_is_session=asked.trace_is_session,
         price=partial(_price, prices.of(project)) if project.prices.is_file() else None,
     )
 

@@ -19,6 +19,7 @@ NOT_AN_OBJECT: Final = "not_an_object"
 NOT_UTF8: Final = "not_utf8"
 LINE_TOO_LONG: Final = "line_too_long"
 TOO_DEEP: Final = "too_deep"
+DUPLICATE_KEY: Final = "duplicate_key"
 NAN_OR_INFINITY: Final = "nan_or_infinity"
 WRONG_COLUMNS: Final = "wrong_columns"
 BAD_COMPRESSION: Final = "bad_compression"
@@ -37,6 +38,7 @@ REASONS: Final = (
     NOT_UTF8,
     LINE_TOO_LONG,
     TOO_DEEP,
+    DUPLICATE_KEY,
     NAN_OR_INFINITY,
     WRONG_COLUMNS,
     BAD_COMPRESSION,
@@ -53,12 +55,16 @@ _SOURCE: Final = "ingest"
 
 
 class BadRecordError(ReadError):
-    """One record cannot be read. It holds a reason from REASONS and names the field, never the value."""
+    """One record cannot be read. It holds a reason from REASONS and names the field, never the value.
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    `sha256` is that of a record that was too long to be kept until here.
+    """
+
+    def __init__(self, reason: str, detail: str = "", *, sha256: str | None = None) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
+        self.sha256 = sha256
 
 
 def explain(fault: Exception) -> BadRecordError:
@@ -84,7 +90,7 @@ def row(
 ) -> Quarantined:
     """Make the quarantine row of a record; the same line of the same file gives the same row again."""
     data = raw if isinstance(raw, bytes) else repr(raw).encode("utf-8", "backslashreplace")
-    sha256 = hashlib.sha256(data).hexdigest()
+    sha256 = fault.sha256 or hashlib.sha256(data).hexdigest()
     return Quarantined(
         quarantine_id=record_id(file, line, sha256),
         event_date=ingested_at.date(),

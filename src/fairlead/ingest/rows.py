@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from fairlead.ingest import attributes
 from fairlead.ingest.context import Context
 from fairlead.ingest.feedback import normalise
 from fairlead.ingest.outcomes import error_class
@@ -36,6 +37,7 @@ def attempt(source: str, found: dict[str, Any], context: Context) -> Attempt:
             made[person] = context.hashed(str(made[person]))
     if made["status"] != "ok" and "error_class" not in made:
         made["error_class"] = error_class(made.get("http_status_code"), made.get("error_type"))
+    attributes.clean(made, context.hashed)
     return context.priced(msgspec.convert(_kept(made), Attempt))
 
 
@@ -51,6 +53,7 @@ def feedback(source: str, own_id: str, found: dict[str, Any], context: Context) 
         **_kept(found),
     }
     made.setdefault("event_date", made["time"].date())
+    attributes.clean(made, context.hashed)
     made["feedback_id"] = record_id(source, made["source_instance"], own_id)
     normalise(made)
     return msgspec.convert(_kept(made), Feedback)
@@ -65,6 +68,7 @@ def usage(source: str, own_id: str, found: dict[str, Any], context: Context) -> 
         **_kept(found),
     }
     made.setdefault("event_date", made["bucket_start"].date())
+    attributes.clean(made, context.hashed)
     made["usage_id"] = record_id(source, made["source_instance"], own_id)
     if "user_id" in made:
         made["user_id"] = context.hashed(str(made["user_id"]))

@@ -10,6 +10,7 @@ import numpy as np
 
 from fairlead.ingest import lines
 from fairlead.ingest.blocks import Block, blocks
+from fairlead.ingest.columns import Columns
 from fairlead.ingest.context import Context
 from fairlead.ingest.lane import Lane
 from fairlead.ingest.lines import Entry
@@ -25,9 +26,10 @@ _LOOKED_AT: Final = 20
 class Lanes:
     """The set-based ways of reading at hand, one a format; what one learns from a file serves the next."""
 
-    def __init__(self, readers: Sequence[Reader]) -> None:
+    def __init__(self, readers: Sequence[Reader], columns: Columns) -> None:
         self._readers = [reader for reader in readers if hasattr(reader, "BULK")]
         self._all = readers
+        self._columns = columns
         self._lanes: dict[str, Lane] = {}
 
     def entries(self, load: Load, pieces: Iterable[bytes], context: Context) -> Iterator[Entry]:
@@ -46,7 +48,7 @@ class Lanes:
         if lane is not None and texts is not None:
             tables, places = lane.take(texts, context, load.query)
             for table in tables:
-                load.attempts(table)
+                load.attempts(self._columns.kept_columns("attempts", table))
             left = np.sort(places).tolist()
         for place in left:
             yield from lines.from_lines([block.raw(place) + b"\n"], block.line + place, block.start(place))

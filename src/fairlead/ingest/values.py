@@ -9,7 +9,15 @@ from typing import Any, Final
 
 import msgspec
 
-from fairlead.ingest.quarantine import MISSING_FIELD, NAN_OR_INFINITY, OUT_OF_RANGE, WRONG_TYPE, BadRecordError
+from fairlead.ingest.quarantine import (
+    DUPLICATE_KEY,
+    MISSING_FIELD,
+    NAN_OR_INFINITY,
+    OUT_OF_RANGE,
+    WRONG_TYPE,
+    BadRecordError,
+)
+from fairlead.ingest.repeats import repeated
 
 __all__ = ["integer", "jsoned", "moment", "number", "required", "text", "usd"]
 
@@ -24,6 +32,8 @@ _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 def text(value: Any) -> str | None:
     """Give a name or an id; an empty one is none."""
     if type(value) is str:
+        if "\0" in value:  # what C programs and some databases take for the end of a text
+            raise BadRecordError(OUT_OF_RANGE, "a name or an id with a NUL character")
         return value or None
     if value is None:
         return None
@@ -61,8 +71,8 @@ def integer(value: Any, name: str) -> int | None:
     return int(found)
 
 
-def usd(value: Any, name: str) -> Decimal | None:
-    """Give an amount of dollars to a millionth of a millionth."""
+def usd(value: Any, name: str, *, credit: bool = False) -> Decimal | None:
+    """Give an amount of dollars to a millionth of a millionth; only a bill that credits may hold one below 0."""
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
@@ -75,6 +85,8 @@ def usd(value: Any, name: str) -> Decimal | None:
         raise BadRecordError(NAN_OR_INFINITY, name)
     if abs(amount) >= _USD_LIMIT:
         raise BadRecordError(OUT_OF_RANGE, f"{name}: a million dollars or more")
+    if amount < 0 and not credit:
+        raise BadRecordError(OUT_OF_RANGE, f"{name}: below 0")
     return amount.quantize(_USD_STEP)
 
 
@@ -123,9 +135,12 @@ def jsoned(value: Any, name: str) -> Any:
     if not value or value == "null":
         return None
     try:
-        return msgspec.json.decode(value)
+        found = msgspec.json.decode(value)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise BadRecordError(WRONG_TYPE, f"{name}: expected JSON in text") from None
+    if isinstance(found, (dict, list)) and repeated(value, found):
+        raise BadRecordError(DUPLICATE_KEY, name)
+    return found
 
 
 def _within(found: datetime, name: str) -> datetime:

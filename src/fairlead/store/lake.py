@@ -157,7 +157,7 @@ class Lake:
 def open_lake(root: Path) -> Lake:
     """Open the lake in `root`, making its folder and manifest on first use."""
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        segments.make(root)
     except OSError as fault:
         raise StoreError(f"{root}: the lake's folder cannot be made ({fault.strerror}); check its parent") from fault
     return Lake(root.resolve())

@@ -40,7 +40,15 @@ class LoadResult(Struct, kw_only=True):
     quarantined: int = 0
     path: str | None = None
     known: bool = False  # the same content was committed before, so nothing was written
+    deferred: int = 0  # records at the end of a growing file that are not whole; the next load takes them
+    changed: bool = False  # the file no longer begins with what was committed under its name before
+    fault: str | None = None  # why a file could not be loaded at all
     files: list[LoadResult] = []  # msgspec gives each instance its own
+
+    @property
+    def failed(self) -> list[LoadResult]:
+        """The files that could not be loaded."""
+        return [file for file in self.files if file.fault is not None]
 
 
 class Load:

@@ -16,9 +16,11 @@ from msgspec import Struct, structs
 
 from fairlead.errors import StoreError
 from fairlead.schema import SCHEMA_VERSION
+from fairlead.store.lock import exclusive
 
 __all__ = ["Counts", "Manifest", "Segment", "SourceFile"]
 
+_LOCK_TIMEOUT_S: Final = 600.0
 _LAYOUT: Final = 3  # of the manifest and the segments
 _TABLES: Final = """\
 CREATE TABLE IF NOT EXISTS sources (
@@ -78,20 +80,32 @@ class Manifest:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if self._layout() < _LAYOUT:
+            # SQLite does not wait where two processes turn the same new file to WAL: one of them would fail.
+            with exclusive(path.with_name("lock"), _LOCK_TIMEOUT_S):
+                self._make()
+
+    def _layout(self) -> int:
         with self._connection() as connection:
-            layout = connection.execute("PRAGMA user_version").fetchone()[0]
-            if layout > _LAYOUT:
-                raise StoreError(
-                    f"{path}: written by a newer fairlead (layout {layout}, this one knows {_LAYOUT}); upgrade fairlead"
-                )
-            if 0 < layout < _LAYOUT:
-                raise StoreError(
-                    f"{path}: written by an older fairlead (layout {layout}, this one needs {_LAYOUT});"
-                    " move this folder away and ingest the logs again"
-                )
-            if layout == 0:
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={_LAYOUT}; COMMIT;")
+            layout = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if layout > _LAYOUT:
+            raise StoreError(
+                f"{self.path}: written by a newer fairlead (layout {layout}, this one knows {_LAYOUT});"
+                " upgrade fairlead"
+            )
+        if 0 < layout < _LAYOUT:
+            raise StoreError(
+                f"{self.path}: written by an older fairlead (layout {layout}, this one needs {_LAYOUT});"
+                " move this folder away and ingest the logs again"
+            )
+        return layout
+
+    def _make(self) -> None:
+        if self._layout() == _LAYOUT:
+            return
+        with self._connection() as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={_LAYOUT}; COMMIT;")
 
     def commit(
         self, source: SourceFile, counts: Counts, segments: Sequence[Segment], marks: Mapping[str, str] | None = None

@@ -17,7 +17,7 @@ from fairlead.errors import StoreError
 from fairlead.store import layout
 from fairlead.store.manifest import Segment
 
-__all__ = ["ORDER", "TEMPORARY", "digest", "folder", "sync", "write"]
+__all__ = ["ORDER", "TEMPORARY", "digest", "folder", "make", "sync", "write"]
 
 TEMPORARY: Final = ".tmp"
 ORDER: Final = {  # the column by which the rows of a segment are in order
@@ -38,7 +38,7 @@ def write(lake: Path, table: str, day: date, source: str, rows: pa.Table, update
     """
     target = folder(table, day, source)
     try:
-        _make(lake, target)
+        make(lake / target)
         path, sha256, size = _write(lake, target, rows, layout.encodings(table))
     except OSError as fault:
         raise StoreError(
@@ -98,13 +98,12 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _make(lake: Path, target: Path) -> None:
+def make(folder: Path) -> None:
     """Make a folder and every missing parent, each durable in its own parent."""
-    for part in (*reversed(target.parents), target):
-        whole = lake / part
-        if not whole.is_dir():
-            whole.mkdir(exist_ok=True)
-            sync(whole.parent)
+    for part in (*reversed(folder.parents), folder):
+        if not part.is_dir():
+            part.mkdir(exist_ok=True)
+            sync(part.parent)
 
 
 def sync(directory: Path) -> None:

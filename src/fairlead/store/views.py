@@ -30,7 +30,14 @@ _EXTRA: Final = {
     "attempts": """,
     coalesce(deployment_id, provider_name || '/' || coalesce(response_model, request_model)) AS endpoint,
     coalesce(list_cost_usd, reported_cost_usd) AS cost_usd,
-    coalesce(list_cost_usd, reported_cost_usd) IS NOT NULL AS cost_known""",
+    coalesce(list_cost_usd, reported_cost_usd) IS NOT NULL AS cost_known,
+    -- What was taken with a doubt: each of these is a row to look at, not one to leave out.
+    list_filter([
+        CASE WHEN start_time > ingested_at + INTERVAL 5 MINUTE THEN 'from_the_future' END,
+        CASE WHEN list_cost_usd IS NULL AND coalesce(input_tokens, output_tokens) > 0 THEN 'unpriced' END,
+        CASE WHEN abs(reported_cost_usd - list_cost_usd) > 0.02 * greatest(reported_cost_usd, list_cost_usd)
+            THEN 'cost_differs' END
+    ], lambda flag: flag IS NOT NULL) AS flags""",
 }
 
 # What the last attempt says for the whole request. One struct, so that its nulls are kept and not looked past.

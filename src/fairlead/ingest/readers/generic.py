@@ -117,9 +117,13 @@ def _moment(value: Any, name: str) -> datetime | None:
     return values.moment(float(value) if isinstance(value, Decimal) else value, name)
 
 
+def _usd(value: Any, name: str) -> Decimal | None:
+    return values.usd(value, name, credit=name == "cost_usd")  # that of a bill
+
+
 _CONVERT: Final[dict[str | None, Callable[[Any, str], Any]]] = {
     "moment": _moment,
-    "usd": values.usd,
+    "usd": _usd,
     "integer": values.integer,
     "number": values.number,
     "document": values.jsoned,
@@ -168,9 +172,8 @@ def _attempt(found: dict[str, Any], record: dict[str, Any], mapping: Mapping, co
     for name in ("user_id", "end_user_id"):
         if name in found:
             found[name] = context.hashed(str(found[name]))
-    if str(found.get("api_key_id", "")).startswith("sk-"):  # a key, where an id of it was asked for
-        found["api_key_id"] = context.hashed(str(found["api_key_id"]))
     _status(found)
+    attributes.clean(found, context.hashed)
 
 
 def _status(found: dict[str, Any]) -> None:

@@ -14,12 +14,12 @@ from typing import Final
 
 from msgspec import Struct
 
-from fairlead.errors import UsageError
+from fairlead.errors import ReadError, UsageError
 from fairlead.ingest import files
 from fairlead.ingest.sources.local import LocalFile, StandardInput
-from fairlead.ingest.sources.part import Marks, Part, Source
+from fairlead.ingest.sources.part import Marks, Part, Source, without_secrets
 
-__all__ = ["Marks", "Options", "Part", "Source", "find"]
+__all__ = ["Marks", "Options", "Part", "Source", "find", "without_secrets"]
 
 _STANDARD_INPUT: Final = "-"
 _POSTGRES: Final = ("postgresql://", "postgres://")
@@ -35,16 +35,23 @@ class Options(Struct, frozen=True, kw_only=True):
     remove: bool = False  # files, once they are committed; then a folder may be empty
 
 
-def find(given: Iterable[Path | str], options: Options, marks: Marks, how: str) -> list[Source]:
-    """Give the sources that paths and URLs mean, each once, before any of them is read.
+def find(
+    given: Iterable[Path | str], options: Options, marks: Marks, how: str
+) -> tuple[dict[str, Source], dict[str, str]]:
+    """Give the sources that paths and URLs mean, each once and before any of them is read, and what means none and why.
 
     `how` names the reader and the mapping: what was read another way has to be read again.
     """
     found: dict[str, Source] = {}
+    refused: dict[str, str] = {}
     for one in given:
-        for name, source in _expand(one, options, marks, how):
-            found.setdefault(name, source)
-    return list(found.values())
+        try:
+            for name, source in _expand(one, options, marks, how):
+                found.setdefault(name, source)
+        except ReadError as fault:
+            name = without_secrets(str(one))
+            refused[name] = str(fault).removeprefix(f"{name}: ")
+    return found, refused
 
 
 def _expand(given: Path | str, options: Options, marks: Marks, how: str) -> Iterator[tuple[str, Source]]:

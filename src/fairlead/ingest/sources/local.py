@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from fairlead.errors import ReadError
-from fairlead.ingest import files
+from fairlead.ingest import files, taken
 from fairlead.ingest.sources.part import Part, held, spool
 
 __all__ = ["LocalFile", "StandardInput", "remove"]
@@ -22,7 +22,7 @@ class LocalFile:
         self._path = path
 
     def parts(self) -> Generator[Part, None, None]:
-        """Give the file as it is now."""
+        """Give the file as it is now, without a record at its end that is still being written."""
         try:
             opened = files.open_regular(self._path)
         except OSError as fault:
@@ -30,7 +30,9 @@ class LocalFile:
                 f"{self._path}: {fault.strerror}; nothing of this file was loaded, load it again"
             ) from fault
         with opened:
-            yield held(opened, str(self._path), path=self._path)
+            name = str(self._path)
+            found = taken.take(opened, files.kind(name, opened, os.fstat(opened.fileno()).st_size))
+            yield Part(name=name, sha256=found.sha256, size=found.bytes, file=opened, path=self._path, taken=found)
 
 
 class StandardInput:
