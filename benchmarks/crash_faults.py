@@ -81,20 +81,20 @@ def _counted(folder: Path, before: Path, paths: list[Path]) -> dict[str, list[in
     assert lake.ended(pid) == lake.DONE
     seen: Counter[str] = Counter()
     places: dict[str, list[int]] = {}
-    for _, _, call, rest in lines_of(log, pid):
+    for _, _, call, rest in lines_of(log):
         seen[call] += 1
         if call != "openat" or OPENS.search(rest):
             places.setdefault(call, []).append(seen[call])
     return places
 
 
-def lines_of(log: Path, pid: int) -> list[tuple[int, int, str, str]]:
-    """Give the calls that one process made: (position, process, name, what follows)."""
+def lines_of(log: Path) -> list[tuple[int, int, str, str]]:
+    """Give the calls that a process and its threads made: (position, thread, name, what follows)."""
     found = []
     for position, text in enumerate(log.read_text(errors="replace").splitlines()):
         match = re.match(r"(\d+)\s+(\w+)\((.*)", text)
-        if match and int(match[1]) == pid:
-            found.append((position, pid, match[2], match[3]))
+        if match:
+            found.append((position, int(match[1]), match[2], match[3]))
     return found
 
 

@@ -21,8 +21,8 @@ def run(folder: Path) -> dict[str, Any]:
     """Load once under strace and give every rule that was broken."""
     paths, _, _ = lake.logs(folder / "logs", files=1, lines=5, overlap=0)
     root, log = lake.fresh(folder, "project"), folder / "calls.log"
-    pid = crash_faults.traced_load(root, paths, log)
-    return {"wrong": broken([(call, rest) for _, _, call, rest in crash_faults.lines_of(log, pid)])}
+    crash_faults.traced_load(root, paths, log)
+    return {"wrong": broken([(call, rest) for _, _, call, rest in crash_faults.lines_of(log)])}
 
 
 def broken(calls: list[tuple[str, str]]) -> list[str]:

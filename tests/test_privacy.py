@@ -35,7 +35,7 @@ KEPT = {
         " service_name agent_name prompt_name organization_id team_id project_id api_key_id tags operation_name"
         " request_model provider_name response_model deployment_id region server_address service_tier error_type"
         " finish_reason router_name policy_id policy_version decision_id decision_cause experiment_id variant"
-        " candidates usage_details endpoint"
+        " candidates usage_details endpoint route"
     ),
     "request_features": "request_id route",
     "feedback": ("target_id response_id trace_id name score_label evaluator_id evaluator_model other_target_id tags"),

@@ -16,7 +16,7 @@ import pytest
 
 from fairlead import ingest, store
 from fairlead.errors import ReadError
-from fairlead.ingest import LoadError, files
+from fairlead.ingest import LoadError, compression
 from fairlead.project import Project, open_project
 
 MAPPING = 'table = "attempts"\nsource = "mine"\n[columns]\nsource_record_id = "id"\nstart_time = "ts"\n'
@@ -129,7 +129,7 @@ def test_a_lake_may_lie_under_any_path(payload: Any, tmp_path: Path) -> None:
 def test_a_bomb_is_refused_and_nothing_of_it_is_kept(
     project: Project, payload: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "_FREE_BYTES", 1 << 20)
+    monkeypatch.setattr(compression, "_FREE_BYTES", 1 << 20)
     compressor = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = compressor.compress(lines(payload, 0) + b"\0" * (32 << 20)) + compressor.flush()
     (tmp_path / "bomb.jsonl.gz").write_bytes(bomb)

@@ -31,7 +31,8 @@ def test_dropped_columns_stay_empty_and_the_others_do_not(tmp_path: Path, payloa
     less = loaded(tmp_path / "less", log, 'drop = ["tags", "attributes", "user_id", "route", "prompt_sha256"]')
 
     gone = {name for name, value in whole.items() if value is not None and less[name] is None}
-    assert gone == {"tags", "attributes", "user_id", "route", "prompt_sha256"}
+    assert gone == {"tags", "attributes", "user_id", "prompt_sha256"}
+    assert (whole["route"], less["route"]) == ("maths", "chat")  # where no route is kept, what was asked for says it
     assert (less["input_tokens"], less["team_id"]) == (10, "team-7")
 
 
@@ -41,7 +42,7 @@ def test_chosen_columns_are_all_that_is_kept_beside_the_needed_ones(tmp_path: Pa
     kept = {name for name, value in found.items() if value not in (None, [])}
     needed = {"event_id", "event_date", "source", "source_record_id", "ingested_at", "schema_version", "request_id"}
     needed |= {"attempt_index", "provider_name", "start_time", "status", "feature_version", "text"}
-    derived = {"endpoint", "cost_known", "flags"}
+    derived = {"endpoint", "cost_known", "flags", "route"}
     assert kept - derived == needed | {"input_tokens", "response_model", "duration_s"}
 
 

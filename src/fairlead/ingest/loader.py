@@ -163,10 +163,10 @@ def _load_part(
         return LoadResult(path=part.name, deferred=1)
     except OSError as fault:
         raise ReadError(f"{fault.strerror}; nothing of this file was loaded, load it again") from fault
-    if job.remove:
-        local.remove(part, result.quarantined)
     if job.progress is not None:
         job.progress(job.path, result.read, True)
+    if job.remove:
+        local.remove(part, result.quarantined)
     return result
 
 
@@ -198,7 +198,7 @@ def _take(load: Load, entry: Entry, last: Reader, job: _Job, context: Context) -
         return last
     for record in records:
         try:
-            rows = tuple(map(job.columns.kept, last.read(record, context)))
+            rows = [job.columns.kept(row) for row in tuple(last.read(record, context))]
         except Exception as fault:
             load.quarantine(_bad(fault, entry, entry.raw if record is entry.record else record, job, context))
         else:

@@ -142,7 +142,7 @@ def test_any_damage_conserves_the_sum(data: st.DataObject, name: str) -> None:
     lines = [whole, once, twice, whole]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        (root / "pyproject.toml").write_text("[tool.fairlead]\n")
+        (root / "pyproject.toml").write_text("[tool.fairlead.ingest]\nmax_quarantined_share = 1.0\n")
         (root / "log.jsonl").write_text("".join(json.dumps(line, default=str) + "\n" for line in lines))
         project = open_project(root)
 

@@ -289,7 +289,7 @@ def test_no_mutation_of_a_record_is_more_than_a_reason(mutant: tuple[str, dict[s
 def test_any_mix_of_gateways_conserves_the_sum(drawn: list[tuple[str, dict[str, Any]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        (root / "pyproject.toml").write_text("[tool.fairlead]\n")
+        (root / "pyproject.toml").write_text("[tool.fairlead.ingest]\nmax_quarantined_share = 1.0\n")
         lines = [json.dumps(record) for _, record in drawn]
         for name in ("one", "two"):  # the second has one line more, so that it is not the same file
             (root / f"{name}.jsonl").write_text("\n".join(lines) + ("\n{}\n" if name == "two" else "\n"))

@@ -173,7 +173,7 @@ def test_any_mutation_of_a_record_is_stored_or_set_aside_for_a_reason(seed: int)
     made = [mutated(record, seed + number) for number in range(8) for record in records()]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        (root / "pyproject.toml").write_text("[tool.fairlead]\n")
+        (root / "pyproject.toml").write_text("[tool.fairlead.ingest]\nmax_quarantined_share = 1.0\n")
         (root / "log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in made))
         (root / "again.jsonl").write_text("\n" + "".join(json.dumps(record) + "\n" for record in made))
         project = open_project(root)
