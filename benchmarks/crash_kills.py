@@ -45,7 +45,7 @@ def _round(root: Path, paths: list[Path], chance: random.Random, kills: int, too
     landed = 0
     while running:
         if landed < kills:
-            time.sleep(chance.random() * took * 0.6)
+            time.sleep(chance.random() * took * 0.3)
             pid = chance.choice(list(running))
             os.kill(pid, signal.SIGKILL)
         else:

@@ -20,7 +20,7 @@ from fairlead.store.lock import exclusive
 
 __all__ = ["Counts", "Manifest", "Segment", "SourceFile"]
 
-_LOCK_TIMEOUT_S: Final = 600.0
+_LOCK_TIMEOUT_S: Final = 60.0
 _LAYOUT: Final = 3  # of the manifest and the segments
 _TABLES: Final = """\
 CREATE TABLE IF NOT EXISTS sources (
@@ -81,8 +81,9 @@ class Manifest:
     def __init__(self, path: Path) -> None:
         self.path = path
         if self._layout() < _LAYOUT:
-            # SQLite does not wait where two processes turn the same new file to WAL: one of them would fail.
-            with exclusive(path.with_name("lock"), _LOCK_TIMEOUT_S):
+            # SQLite does not wait where two processes turn the same new file to WAL: one of them would fail. A lock of
+            # its own, since a load holds the lake's for as long as it takes.
+            with exclusive(path.with_name("manifest.lock"), _LOCK_TIMEOUT_S):
                 self._make()
 
     def _layout(self) -> int:
