@@ -17,7 +17,7 @@ from fairlead.ingest.context import Context
 from fairlead.schema import Attempt, record_id
 from fairlead.store import arrow
 
-__all__ = ["Assembler", "Fixed", "fixed", "same"]
+__all__ = ["Assembler", "Fixed", "fixed", "is_plain", "same"]
 
 _MONEY: Final = pa.decimal128(18, 12)
 _NAME: Final = ("source", "source_instance", "source_record_id", "attempt_index")
@@ -32,10 +32,13 @@ class Fixed(Struct, frozen=True):
     apart: template.Cut | None  # its attributes where it is not
 
 
+def is_plain(attempt: Attempt) -> bool:
+    """Say whether an attempt is of the usual kind: what it cost follows from its five counts of tokens."""
+    return attempt.status == "ok" and not attempt.usage_details and attempt.gateway_cache_status != "hit"
+
+
 def fixed(attempt: Attempt, agreed: str | None, bulk: Bulk) -> Fixed | None:
     """Say what of an attempt holds for all lines of its template; None when that cannot be told."""
-    if attempt.status != "ok" or attempt.usage_details or attempt.gateway_cache_status == "hit":
-        return None
     apart = template.Cut((attempt.attributes or "",), ())
     if attempt.attributes:
         cut = template.cut(attempt.attributes, bulk.aliases, ())

@@ -10,6 +10,7 @@ from typing import Any, Final
 __all__ = ["Bulk"]
 
 _LEAF: Final = "VARCHAR"
+_ENDS: Final = ("}\n", "}\r\n")
 
 
 class Bulk:
@@ -47,15 +48,13 @@ class Bulk:
         paths = [*self.slots.values(), *self.key]
         outer = [path for path in paths if self._text_of(path) is None]
         inner = {text: [p.removeprefix(text + ".") for p in paths if self._text_of(p) == text] for text in self.texts}
-        opened = "".join(
-            f", TRY(json_transform(x.{text}, {_structure(found)})) AS x_{text}" for text, found in inner.items()
-        )
+        opened = "".join(f", {_parsed(f'x.{text}', found, ('}',))} AS x_{text}" for text, found in inner.items())
         aliases = ", ".join(f"{self._value(path)} AS {alias}" for alias, path in self.slots.items())
         return f"""\
 SELECT place, line, {aliases}, hash({", ".join(self._value(path) for path in self.key)}) AS kind
 FROM (
     SELECT place, line, x{opened}
-    FROM (SELECT place, line, TRY(json_transform(line, {_structure([*outer, *self.texts])})) AS x FROM lines)
+    FROM (SELECT place, line, {_parsed("line", [*outer, *self.texts], _ENDS)} AS x FROM lines)
 )"""
 
     def kinds(self) -> str:
@@ -84,6 +83,15 @@ WHERE concat({text}, p{len(slots)}) = line"""
         text = self._text_of(path)
         where, rest = ("x", path) if text is None else (f"x_{text}", path.removeprefix(text + "."))
         return ".".join((where, *(f'"{part}"' for part in rest.split("."))))
+
+
+def _parsed(text: str, paths: Iterable[str], ends: Sequence[str]) -> str:
+    """Give SQL that picks paths out of a text, null for one that is no JSON object.
+
+    What TRY catches makes it go through thousands of rows one by one, so lines that break off are not tried.
+    """
+    whole = " OR ".join(f"ends_with({text}, '{end}')" for end in ends)
+    return f"CASE WHEN {whole} THEN TRY(json_transform({text}, {_structure(paths)})) END"
 
 
 def _structure(paths: Iterable[str]) -> str:

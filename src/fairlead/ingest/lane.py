@@ -87,11 +87,11 @@ class Lane:
         found = {}
         for kind, place in first.items():
             if self._of_a_kind[kind] < _MOST_OF_A_KIND:
-                self._of_a_kind[kind] += 1
-                line = lines[place].as_py()
-                made = self._template(line, kind)
+                made = self._template(lines[place].as_py(), kind)
                 if made is not None:
                     found[place] = made
+                # A kind of which two lines did not do, such as failed calls, is not worth looking at again.
+                self._of_a_kind[kind] += 1 if made is not None else _MOST_OF_A_KIND // 2
         if not found:
             return False
         kept = self._right(lines, found, context, query)
@@ -102,17 +102,16 @@ class Lane:
         """Make a template of a line; None for a line that the reader refuses, or of which more than columns vary."""
         try:
             record = msgspec.json.decode(line)
-            cut = template.cut(line, self._bulk.aliases, self._bulk.texts)
             rows = tuple(self._reader.read(record, replace(self._context, price=None)))
+            if len(rows) != 1 or not isinstance(rows[0], Attempt) or not assemble.is_plain(rows[0]):
+                return None
+            cut = template.cut(line, self._bulk.aliases, self._bulk.texts)
             agreed = tuple(self._reader.read(record, replace(self._context, price=_agree)))
         except Exception:  # whatever is wrong with it, the reader will say so when it is asked for this line
             return None
-        if cut is None or not cut.slots or len(rows) != 1 or len(agreed) != 1:
+        if cut is None or not cut.slots or len(agreed) != 1 or not isinstance(agreed[0], Attempt):
             return None
-        attempt, other = rows[0], agreed[0]
-        if not isinstance(attempt, Attempt) or not isinstance(other, Attempt):
-            return None
-        fixed = assemble.fixed(attempt, other.attributes, self._bulk)
+        fixed = assemble.fixed(rows[0], agreed[0].attributes, self._bulk)
         return None if fixed is None else _Learned(kind, cut, fixed)
 
     def _right(self, lines: pa.Array, found: dict[int, _Learned], context: Context, query: Query) -> list[_Learned]:

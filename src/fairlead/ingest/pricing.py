@@ -1,9 +1,9 @@
 """List costs of many attempts at once, by the same prices and the same arithmetic as for one.
 
 The cost of an attempt is linear in its tokens of each class while no price changes and no long-context step is
-crossed. So the price of each class is asked once for the attempts of one hour that are priced alike, with small
-counts, and what follows from it is compared with the real price of the group's extremes; where that differs, every
-attempt of the group is priced by itself.
+crossed. So the price of each class is asked once for the attempts of one day that are priced alike, with small
+counts, and what follows from it is compared with the real price of the first and the last of each hour and of those
+with the most tokens; where that differs, every attempt of the group is priced by itself.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ TOKENS: Final = (
 _ALIKE: Final = ("provider_name", "response_model", "request_model", "region", "service_tier", "is_batch")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR_US: Final = 3_600_000_000
+_DAY_US: Final = 24 * _HOUR_US
 _PROBE: Final = 1_000  # tokens: enough for every digit of a price, and below any long-context step
 _FEMTO: Final = 1_000  # in a picodollar
 _MOST: Final = 2**62
@@ -57,7 +58,7 @@ class Sheets:
         kinds: dict[tuple[Any, ...], int] = {}
         code = [kinds.setdefault(tuple(getattr(one, name) for name in _ALIKE), len(kinds)) for one in attempts]
         examples = {kind: one for one, kind in zip(attempts, code, strict=True)}
-        alike = np.array(code, dtype=np.int64)[which] + len(kinds) * (start_us // _HOUR_US)
+        alike = np.array(code, dtype=np.int64)[which] + len(kinds) * (start_us // _DAY_US)
         order = np.argsort(alike, kind="stable")
         pico, source = np.empty(len(which), np.int64), np.empty(len(which), np.int64)
         for rows in np.split(order, np.flatnonzero(np.diff(alike[order])) + 1):
@@ -67,13 +68,13 @@ class Sheets:
         return Priced(pico, source, list(self._sources))
 
     def _group(self, example: Attempt, start_us: Integers, tokens: Integers) -> tuple[Any, Any]:
-        key = (*(getattr(example, name) for name in _ALIKE), int(start_us[0]) // _HOUR_US)
+        key = (*(getattr(example, name) for name in _ALIKE), int(start_us[0]) // _DAY_US)
         if key not in self._rates:
             self._rates[key] = self._learned(example, int(start_us[0]))
         rates = self._rates[key]
         if rates is not None and tokens.max() < _MOST // max(sum(rates), 1):
             values = _rounded(_classes(tokens) @ np.array(rates))
-            extremes = {int(start_us.argmin()), int(start_us.argmax()), *map(int, tokens.argmax(axis=0))}
+            extremes = {*_ends_of_hours(start_us), *map(int, tokens.argmax(axis=0))}
             found = {place: self._one(example, start_us[place], tokens[place]) for place in extremes}
             if len({source for _, source in found.values()}) == 1 and all(
                 values[place] == value for place, (value, _) in found.items()
@@ -112,6 +113,15 @@ def _classes(tokens: Integers) -> Integers:
     given, read, created, out, thought = tokens.T
     plain_in, plain_out = np.maximum(given - read - created, 0), np.maximum(out - thought, 0)
     return np.stack([plain_in, read, created, plain_out, thought], axis=1)
+
+
+def _ends_of_hours(start_us: Integers) -> list[int]:
+    """Give the places of the first and the last moment of each hour."""
+    order = np.argsort(start_us, kind="stable")
+    new = np.flatnonzero(np.diff(start_us[order] // _HOUR_US)) + 1
+    ends = np.concatenate([[0], new, new - 1, [len(order) - 1]])
+    places: list[int] = order[ends].tolist()
+    return places
 
 
 def _rounded(femto: Integers) -> Integers:

@@ -184,9 +184,9 @@ class Load:
         kept: Places = found.column("ordinal").to_numpy()
         again = found.column("again").to_numpy()
         for day, source, chosen in _partitions(rows, kept, segments.ORDER[table]):
-            part = gather(rows, kept[chosen])
             updates = int(again[chosen].sum())
-            self._writing.append(self._writer.submit(segments.write, self._lake, table, day, source, part, updates))
+            target = (self._lake, table, day, source)
+            self._writing.append(self._writer.submit(_write, target, rows, kept[chosen], updates))
         return kept
 
     def _files(self, table: str, days: Sequence[date] | None) -> list[str]:
@@ -198,6 +198,10 @@ class Load:
     def _written(self) -> None:
         self._segments += [one.result() for one in self._writing]
         self._writing = []
+
+
+def _write(target: tuple[Path, str, date, str], rows: pa.Table, places: Places, updates: int) -> Segment:
+    return segments.write(*target, gather(rows, places), updates)
 
 
 def _named(table: str, rows: pa.Table) -> pa.Table:
