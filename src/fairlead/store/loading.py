@@ -65,7 +65,7 @@ class Load:
         self._columns: list[pa.Table] = []
         self._columns_rows = 0
         self._segments: list[Segment] = []
-        self._writing: list[Future[Segment]] = []
+        self._writing: dict[str, list[Future[Segment]]] = defaultdict(list)
         self._writer = ThreadPoolExecutor(max_workers=1)
         self._records = self._stored = self._quarantined = 0
 
@@ -134,7 +134,8 @@ class Load:
                 known=True,
             )
         self._flush()
-        self._written()
+        for table in list(self._writing):
+            self._written(table)
         counts = Counts(
             read=self._records + self._quarantined,
             stored=self._stored,
@@ -186,18 +187,18 @@ class Load:
         for day, source, chosen in _partitions(rows, kept, segments.ORDER[table]):
             updates = int(again[chosen].sum())
             target = (self._lake, table, day, source)
-            self._writing.append(self._writer.submit(_write, target, rows, kept[chosen], updates))
+            self._writing[table].append(self._writer.submit(_write, target, rows, kept[chosen], updates))
         return kept
 
     def _files(self, table: str, days: Sequence[date] | None) -> list[str]:
         """Give the files that may hold a row already: committed ones, and what this load has written so far."""
-        self._written()
+        self._written(table)
         own = [one for one in self._segments if one.table == table and (days is None or one.event_date in days)]
         return [str(self._lake / one.path) for one in (*self._manifest.segments(table, days), *own)]
 
-    def _written(self) -> None:
-        self._segments += [one.result() for one in self._writing]
-        self._writing = []
+    def _written(self, table: str) -> None:
+        """Wait for what is being written of a table."""
+        self._segments += [one.result() for one in self._writing.pop(table, [])]
 
 
 def _write(target: tuple[Path, str, date, str], rows: pa.Table, places: Places, updates: int) -> Segment:
