@@ -131,6 +131,10 @@ def test_a_line_item_says_what_it_is_of_where_it_is_clear(line: str | None, expe
     assert (found.line_item, found.cost_usd) == (line, Decimal("0.06"))
 
 
+def test_a_credit_is_a_cost_below_zero() -> None:
+    assert row(costs(amount={"value": -3.5, "currency": "usd"})).cost_usd == Decimal("-3.5")
+
+
 def test_an_amount_in_another_currency_is_no_cost_in_dollars() -> None:
     found = row(costs(amount={"value": 12.5, "currency": "eur"}))
     text = row(costs(amount={"value": "0.000001234567", "currency": "USD"}))

@@ -122,7 +122,7 @@ def _billed(record: dict[str, Any]) -> dict[str, Any]:
     dollars = currency is not None and currency.lower() == "usd"
     kept = attributes.keep(record, _MAPPED) | ({} if dollars else attributes.keep(amount, ()))
     found = {"line_item": line, "attributes": attributes.encode(kept), **({} if line is None else _item(line))}
-    return {**found, "cost_usd": values.usd(amount.get("value"), "amount.value") if dollars else None}
+    return {**found, "cost_usd": values.usd(amount.get("value"), "amount.value", credit=True) if dollars else None}
 
 
 def _item(line: str) -> dict[str, Any]:
