@@ -20,14 +20,19 @@ class Column(Struct, frozen=True):
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """One endpoint that may be chosen, with what a token costs there (USD; null = not known)."""
+    """One endpoint that may be chosen: what a token costs there (USD), and what it can do; null = not known."""
 
     name: str
     provider_name: str
     model: str
     input_usd: float | None = None
     output_usd: float | None = None
+    cache_read_usd: float | None = None
     price_source: str | None = None
+    region: str | None = None
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    capabilities: list[str] | None = None  # tools, vision, audio, pdf, json_schema, reasoning, ...
 
 
 class HeadSpec(Struct, frozen=True, kw_only=True):

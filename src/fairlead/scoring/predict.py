@@ -11,6 +11,7 @@ from msgspec import Struct
 from fairlead.scoring.manifest import Column
 from fairlead.scoring.request import TEXT_FEATURES, Request, text_features
 from fairlead.scoring.snapshot import Head, Snapshot
+from fairlead.scoring.view import View
 
 __all__ = ["Batch", "Candidates", "Predictor", "column_values"]
 
@@ -43,7 +44,10 @@ class Batch(Struct, frozen=True, kw_only=True):
 class Candidates(Struct, frozen=True, kw_only=True):
     """What is predicted of each endpoint: every array is (..., K); NaN where nothing is known.
 
-    `eligible` says which endpoints may be chosen at all.
+    `eligible` says which endpoints may be chosen at all. `failure` is the predicted probability that a call fails, None
+    where no predictor says it. `view` is live state, the same for all requests; None where there is none, as in a
+    replay. `incumbent` (...) is the place of the endpoint that served the conversation's last turn, -1 for none.
+    `routes` names each request's route, for policies that learn by it.
     """
 
     endpoints: tuple[str, ...]
@@ -54,6 +58,10 @@ class Candidates(Struct, frozen=True, kw_only=True):
     latency_s: Array
     latency_p90_s: Array
     eligible: Array
+    failure: Array | None = None
+    view: View | None = None
+    incumbent: Array | None = None
+    routes: tuple[str | None, ...] | None = None
 
 
 class Predictor:

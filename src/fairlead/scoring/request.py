@@ -105,7 +105,13 @@ class Request(Struct, frozen=True, kw_only=True):
     turn: int | None = None
     input_tokens: int | None = None  # when the caller has counted them
     tags: dict[str, Any] = field(default_factory=dict)  # whatever else is known before the call, by column name
+    embedding: tuple[float, ...] | None = None  # a vector of the caller's own, which becomes features
+    conversation: str | None = None  # whose turns should stay where the prompt is cached
+    max_tokens: int | None = None  # that the answer may have
+    needs: tuple[str, ...] = ()  # capabilities the endpoint must have; tools and images imply their own
     endpoints: tuple[str, ...] | None = None  # when not every endpoint may be used
+    providers: tuple[str, ...] | None = None  # when not every provider may be used
+    regions: tuple[str, ...] | None = None  # where the data may go; an endpoint of unknown region is left out
 
     def scalar(self, name: str) -> Any:
         """Give the named field or tag; None where the request has neither."""

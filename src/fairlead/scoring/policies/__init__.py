@@ -7,16 +7,17 @@ So the propensity of a decision is exact, and a replay of past traffic values th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 
 from fairlead.errors import UsageError
+from fairlead.scoring.outcome import Reward
 from fairlead.scoring.policies.intelligent import Intelligent
 from fairlead.scoring.policies.weighted import Weighted
 from fairlead.scoring.predict import Candidates
 
-__all__ = ["POLICIES", "Intelligent", "Policy", "Weighted", "make"]
+__all__ = ["POLICIES", "Intelligent", "Learner", "Policy", "Weighted", "make"]
 
 
 class Policy(Protocol):
@@ -34,6 +35,15 @@ class Policy(Protocol):
 
     def scores(self, candidates: Candidates) -> np.ndarray[Any, Any]:
         """Give the number that endpoints are ranked by, higher first: (..., K)."""
+        ...
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A policy that learns from what became of its decisions."""
+
+    def learn(self, reward: Reward) -> None:
+        """Take in one outcome, whenever it comes; from any thread."""
         ...
 
 
