@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from fairlead import Intelligent, Request, Router, Weighted
-from fairlead.errors import UsageError
-from fairlead.scoring import Batch, Decision
-from fairlead.scoring.router import uniform
+from fairlead.errors import SnapshotRefusedError
+from fairlead.scoring import Batch, Detail
+from fairlead.scoring.draw import uniform
 from fairlead.scoring.snapshot import CURRENT, LAST_GOOD
 
 
@@ -22,7 +22,7 @@ def test_a_decision_says_what_and_why(snapshot):
     assert decision.policy == "intelligent"
     assert decision.snapshot_version == 1
     assert decision.reasons[0].startswith("highest predicted quality - 10 x USD")
-    assert msgspec.json.decode(decision.to_json(), type=Decision) == decision
+    assert msgspec.json.decode(decision.to_json(), type=Detail) == decision.detail()
 
 
 def test_the_same_request_gets_the_same_decision(snapshot):
@@ -62,8 +62,55 @@ def test_a_request_may_restrict_its_endpoints(snapshot):
 
     assert decision.endpoint == "cheap"
     assert len(decision.ranked) == 1
-    with pytest.raises(UsageError, match="none of \\['unheard of'\\] is in the snapshot; it has cheap, dear"):
-        router.decide(Request(endpoints=("unheard of",)))
+
+
+def test_where_nothing_is_eligible_the_answer_says_so(snapshot):
+    decision = Router(snapshot).decide(Request(id="r-1", endpoints=("unheard of",)))
+
+    assert (decision.kind, decision.endpoint, decision.propensity, decision.ranked) == ("no_eligible", None, 1.0, ())
+    assert decision.reasons == ("no endpoint is eligible; no last resort is named",)
+
+
+@pytest.mark.parametrize("resort", ["cheap", "elsewhere"])
+def test_a_last_resort_is_named_where_nothing_is_eligible(snapshot, resort):
+    decision = Router(snapshot, last_resort=resort).decide(Request(id="r-1", endpoints=("unheard of",)))
+
+    assert (decision.kind, decision.endpoint, decision.propensity) == ("last_resort", resort, 1.0)
+    assert decision.reasons == (f"no endpoint is eligible; the last resort {resort} is taken",)
+
+
+class Breaks(Weighted):
+    def probabilities(self, candidates):
+        raise ZeroDivisionError("in a policy")
+
+
+def test_a_decision_that_fails_inside_is_answered_and_counted(snapshot):
+    router = Router(snapshot, Breaks())
+
+    decision = router.decide(Request(id="r-1"))
+
+    assert (decision.kind, decision.endpoint) == ("failed", None)
+    assert decision.reasons == ("deciding failed (ZeroDivisionError: in a policy); no last resort is named",)
+    assert Router(snapshot, Breaks(), last_resort="dear").decide(Request()).endpoint == "dear"
+    assert (router.status().faults, router.status().last_fault) == (1, "ZeroDivisionError: in a policy")
+
+
+def test_without_a_snapshot_the_default_order_decides_until_one_is_published(make_snapshot, tmp_path):
+    router = Router(tmp_path, default=("dear", "cheap"))
+
+    assert router.decide(Request()).endpoint == "dear"
+    assert router.decide(Request(endpoints=("cheap",))).endpoint == "cheap"
+    assert router.status().version == 0
+    assert "cannot be read" in router.status().refused
+
+    make_snapshot(version=1, policy="weighted", parameters={"weights": {"cheap": 1.0}}).write(tmp_path / CURRENT)
+    assert router.reload(tmp_path)
+    assert (router.decide(Request()).endpoint, router.status().refused) == ("cheap", None)
+
+
+def test_without_a_snapshot_and_a_default_there_is_no_router(tmp_path):
+    with pytest.raises(SnapshotRefusedError, match="cannot be read"):
+        Router(tmp_path)
 
 
 def test_a_decision_tells_the_gateway_what_to_log(snapshot):

@@ -206,7 +206,9 @@ def decide(
     ]
     reasons = "; ".join(decision.reasons)
     words = f"{decision.endpoint}\n" + "\n".join(rows) + f"\n  {reasons} (decided in {decision.decided_us:.0f} us)"
-    show.result(decision, words, as_json)
+    show.result(decision.detail(), words, as_json)
+    if decision.endpoint is None:
+        raise typer.Exit(1)
 
 
 def _number(value: float | None, how: str) -> str:
