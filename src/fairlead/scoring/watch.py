@@ -24,7 +24,7 @@ class Watch:
             raise UsageError(f"a snapshot cannot be looked for every {every_s} s; give a number above 0")
         self.folder, self.every_s = Path(folder), every_s
         self._reload = reload
-        self._seen = _marks(self.folder / CURRENT)
+        self._seen: tuple[int, int, int] | None = None  # so that what was published since the router was built is taken
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fairlead-watch", daemon=True)
         self._thread.start()
