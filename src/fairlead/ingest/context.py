@@ -29,6 +29,7 @@ class Context:
     source_instance: str | None = None
     mapping: Mapping | None = None
     price: Callable[[Attempt], None] | None = None  # fills list_cost_usd and price_source
+    written_at: datetime | None = None  # the file, for records that have no moment of their own
     trace_is_session: bool = False  # the callers put a session id where the gateway keeps its trace id
     _hashes: dict[str, str] = field(default_factory=dict)
     _features: dict[bytes, list[float]] = field(default_factory=dict)

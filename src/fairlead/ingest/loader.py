@@ -24,6 +24,7 @@ from fairlead.ingest.quarantine import UNKNOWN_FORMAT, UNKNOWN_VALUE, BadRecordE
 from fairlead.ingest.readers import Reader, all_readers
 from fairlead.ingest.sources import local
 from fairlead.ingest.stream import Lanes
+from fairlead.ingest.written import written_at
 from fairlead.project import Project
 from fairlead.schema import Attempt, Quarantined
 from fairlead.store import Load, LoadResult, SourceFile
@@ -154,7 +155,8 @@ def _load_part(
             if not load.known:
                 if part.file is None:
                     raise ReadError("remembered as loaded, but not in the lake; restore the lake from a backup")
-                _take_all(load, part.file, part.size, job, replace(context, ingested_at=datetime.now(UTC)))
+                now, written = datetime.now(UTC), written_at(part.name, part.path)
+                _take_all(load, part.file, part.size, job, replace(context, ingested_at=now, written_at=written))
                 if part.taken is not None:
                     taken.check(part.file, part.taken)
             deferred = 0 if part.taken is None else part.taken.deferred

@@ -29,6 +29,7 @@ Places = np.ndarray[Any, np.dtype[np.int64]]
 _TABLE_OF: Final = {struct: name for name, struct in TABLES.items()}
 # Tables whose rows can come back with another day: a score that is changed moves to the day of the change.
 _ANY_DAY: Final = frozenset({"feedback", "decisions", "usage", "quarantine"})
+_UNTIMED: Final = frozenset({"sglang"})  # sources whose records may have their day from the file alone
 
 
 class LoadResult(Struct, kw_only=True):
@@ -180,7 +181,8 @@ class Load:
 
     def _keep(self, table: str, rows: pa.Table) -> Places:
         """Write the rows that are new or newer, and give their places."""
-        days = None if table in _ANY_DAY else pc.unique(rows.column("event_date")).to_pylist()
+        anywhere = table in _ANY_DAY or not _UNTIMED.isdisjoint(pc.unique(rows.column("source")).to_pylist())
+        days = None if anywhere else pc.unique(rows.column("event_date")).to_pylist()
         found = connection.fresh(self._con, table, KEYS[table], self._files(table, days), _named(table, rows))
         kept: Places = found.column("ordinal").to_numpy()
         again = found.column("again").to_numpy()

@@ -1,13 +1,17 @@
 import json
+import os
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fairlead import ingest, store
 from fairlead.ingest.context import Context
 from fairlead.ingest.quarantine import BadRecordError
 from fairlead.ingest.readers import sglang
+from fairlead.project import Project
 from fairlead.schema import Attempt
 
 CONTEXT = Context(ingested_at=datetime(2026, 9, 1, tzinfo=UTC), hash_key=b"key")
@@ -151,3 +155,22 @@ def test_what_cannot_be_read_is_refused(changes: dict[str, Any], expected: str) 
         list(sglang.read(record(**changes), CONTEXT))
 
     assert str(caught.value) == expected
+
+
+def test_records_without_a_moment_are_given_the_hour_of_their_file_once(project: Project, tmp_path: Path) -> None:
+    lines = "".join(
+        json.dumps(record({"rid": name}, id=name, request_received_ts=None, prefill_finished_ts=None)) + "\n"
+        for name in ("r1", "r2")
+    )
+    named, copy = tmp_path / "sglang-request-metrics-20261004_17.log", tmp_path / "copy.jsonl"
+    named.write_text(lines)
+    copy.write_text(lines + "\n")
+    os.utime(copy, (START, START))
+
+    first, again = ingest.load(project, [named]), ingest.load(project, [copy])
+
+    assert (first.stored, again.stored, again.duplicates) == (2, 0, 2)
+    with closing(store.open_lake(project.lake).connect()) as con:
+        rows = store.query(con, "SELECT start_time, attributes FROM attempts")
+    assert rows["start_time"].to_list() == [datetime(2026, 10, 4, 17, tzinfo=UTC)] * 2
+    assert {json.loads(text)["start_time_from"] for text in rows["attributes"]} == {"file"}

@@ -2,8 +2,9 @@
 
 A record is the engine's `meta_info` beside `request_parameters`, which is JSON in text and may hold the prompt. The
 moments are seconds since 1970. `request_received_ts` needs `--enable-metrics`; without it the start is the end less the
-latency. The first versions of the export wrote no moment at all: such records have no place in time, and are set
-aside rather than given the time of the load.
+latency. The first versions of the export wrote no moment at all: such a record is given the hour of its file, and says
+so in `attributes`; the store looks for it on every day, since a copy of the file may be of another. Without a file it
+has no place in time, and is set aside rather than given the time of the load.
 """
 
 from __future__ import annotations
@@ -45,7 +46,11 @@ def read(record: dict[str, Any], context: Context) -> Iterator[Struct]:
     asked = as_dict(values.jsoned(record.get("request_parameters"), "request_parameters"))
     prompt = prompts.read(_prompt(asked))
     stream = asked.get("stream") if isinstance(asked.get("stream"), bool) else None
-    found = {**told(asked.get("custom_labels")), **_call(record, asked), **_times(record, stream is True)}
+    found = {
+        **told(asked.get("custom_labels")),
+        **_call(record, asked),
+        **_times(record, stream is True, context.written_at),
+    }
     found |= _ended(record)
     if found["status"] == "ok" or record.get("completion_tokens"):
         found |= _tokens(record)
@@ -53,7 +58,7 @@ def read(record: dict[str, Any], context: Context) -> Iterator[Struct]:
         "request_stream": stream,
         "prompt_sha256": None if prompt is None else context.prompt_hash(prompt.text),
         "input_chars": None if prompt is None else len(prompt.text),
-        "attributes": _attributes(record, asked),
+        "attributes": _attributes(record, asked, untimed=not any(record.get(name) for name in (*_STARTS, *_ENDS))),
     }
     attempt = rows.attempt(NAME, found, context)
     yield attempt
@@ -76,13 +81,14 @@ def _call(record: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _times(record: dict[str, Any], stream: bool) -> dict[str, Any]:
+def _times(record: dict[str, Any], stream: bool, written_at: datetime | None) -> dict[str, Any]:
     lasted = values.number(record.get("e2e_latency"), "e2e_latency") or None
     if lasted is not None and not 0 <= lasted <= _A_DAY_S:
         raise BadRecordError(OUT_OF_RANGE, "e2e_latency: not between 0 and a day")
     start, end, first = (_moment(record, names) for names in (_STARTS, _ENDS, _FIRST))
     if start is None and end is not None:
         start = end - timedelta(seconds=lasted or 0)
+    start = start or written_at
     if start is None:
         raise BadRecordError(
             MISSING_FIELD,
@@ -123,6 +129,11 @@ def _prompt(asked: dict[str, Any]) -> Any:
     return messages.chat(None, asked["messages"]) if "messages" in asked else asked.get("text")
 
 
-def _attributes(record: dict[str, Any], asked: dict[str, Any]) -> str | None:
+def _attributes(record: dict[str, Any], asked: dict[str, Any], *, untimed: bool) -> str | None:
+    kept = attributes.keep(record, _MAPPED)
     settings = attributes.keep({name: asked[name] for name in _KEPT if name in asked}, ())
-    return attributes.encode({**attributes.keep(record, _MAPPED), **({"settings": settings} if settings else {})})
+    if settings:
+        kept["settings"] = settings
+    if untimed:
+        kept["start_time_from"] = "file"
+    return attributes.encode(kept)
