@@ -16,7 +16,7 @@ from fairlead.scoring.live.calls import Call
 from fairlead.scoring.live.company import Company
 from fairlead.scoring.live.endpoint import Endpoint
 from fairlead.scoring.live.peers import ALONE, Others, combine
-from fairlead.scoring.live.published import AVAILABLE, TURNS, aligned, as_view, table
+from fairlead.scoring.live.published import AVAILABLE, TURNS, aligned, arrays, as_view, changed
 from fairlead.scoring.live.settings import Settings
 from fairlead.scoring.live.shared import Shared
 from fairlead.scoring.live.warmth import Warmth
@@ -58,8 +58,9 @@ class Live:
         self._clock, self._company = clock, Company(shared)
         self._lock, self._refreshing = threading.Lock(), threading.Lock()
         self._states: list[Endpoint] = []
-        self._table: Array = table([])
-        self._published: tuple[tuple[str, ...], View] = ((), as_view(self._table))
+        self._columns: list[tuple[float, ...]] = []
+        self._arrays = arrays([])
+        self._published: tuple[tuple[str, ...], View] = ((), as_view(self._arrays))
         self._fresh_until = -inf
         self.resize(endpoints)
         _ALL.add(self)
@@ -147,6 +148,10 @@ class Live:
         """Take in what workers on other machines told, on this worker's clock; it counts for two seconds."""
         self._company.hear(peers, self._clock())
 
+    def now(self) -> float:
+        """Give the time on this worker's clock, in seconds."""
+        return self._clock()
+
     @property
     def node(self) -> int:
         """The number that this worker is known by."""
@@ -175,10 +180,13 @@ class Live:
 
     def _change(self, place: int, now: float) -> None:
         """Publish what has just become of one endpoint."""
-        state = self._states[place]
-        values = self._table.copy()
-        values[:, place] = state.column(now, self._others[place])
-        self._swap(values, self._published[0])
+        state, old = self._states[place], self._columns[place]
+        new = state.column(now, self._others[place])
+        if new[AVAILABLE] > old[AVAILABLE]:
+            new = self._spared(place, new)
+        self._columns[place] = new
+        self._arrays = changed(self._arrays, place, old, new)
+        self._published = (self._published[0], as_view(self._arrays))
         if self._company.shares:
             self._rows[place] = state.row(now)
             self._company.show(self._hashes, self._rows, now)
@@ -186,7 +194,13 @@ class Live:
     def _publish_all(self, endpoints: tuple[str, ...], now: float) -> None:
         """Publish what time and the others have made of all endpoints."""
         pairs = zip(self._states, self._others, strict=True)
-        self._swap(table([state.column(now, others) for state, others in pairs]), endpoints)
+        columns = [state.column(now, others) for state, others in pairs]
+        if endpoints == self._published[0]:
+            for place, new in enumerate(columns):
+                if new[AVAILABLE] > self._columns[place][AVAILABLE]:
+                    columns[place] = self._spared(place, new)
+        self._columns, self._arrays = columns, arrays(columns)
+        self._published = (endpoints, as_view(self._arrays))
         self._fresh_until = now + self.settings.refresh_s
         if self._company.shares and self._states:
             rows = np.array([state.row(now) for state in self._states], dtype=np.float64)
@@ -194,21 +208,12 @@ class Live:
                 self._rows = rows
                 self._company.show(self._hashes, rows, now)
 
-    def _swap(self, values: Array, endpoints: tuple[str, ...]) -> None:
-        before = self._table
-        if values.shape == before.shape and (values[AVAILABLE] > before[AVAILABLE]).any():
-            self._even_out(values, before)
-        self._table = values
-        self._published = (endpoints, as_view(values))
-
-    def _even_out(self, values: Array, before: Array) -> None:
+    def _spared(self, place: int, column: tuple[float, ...]) -> tuple[float, ...]:
         """Spare an endpoint that comes back the turns it missed: it would be sent all of them at once."""
-        staying = [state.turns for place, state in enumerate(self._states) if before[AVAILABLE, place]]
-        for place in np.flatnonzero(values[AVAILABLE] > before[AVAILABLE]).tolist():
-            missed = min(staying, default=0) - self._states[place].turns
-            if missed > 0:
-                self._states[place].turns += missed
-                values[TURNS, place] += missed
+        stayed = [state.turns for state, before in zip(self._states, self._columns, strict=True) if before[AVAILABLE]]
+        missed = max(0, min(stayed, default=0) - self._states[place].turns)
+        self._states[place].turns += missed
+        return (*column[:TURNS], column[TURNS] + missed, *column[TURNS + 1 :])
 
     def _after_fork(self) -> None:
         self._lock, self._refreshing = threading.Lock(), threading.Lock()  # another thread may have held them

@@ -10,30 +10,46 @@ import numpy as np
 from fairlead.scoring.live.endpoint import COLUMN
 from fairlead.scoring.view import View
 
-__all__ = ["AVAILABLE", "TURNS", "aligned", "as_view", "table"]
+__all__ = ["AVAILABLE", "TURNS", "Arrays", "aligned", "arrays", "as_view", "changed"]
 
 Array = np.ndarray[Any, Any]
+Arrays = tuple[Array, ...]  # one (K,) for each field of COLUMN, none of them writeable
 
 AVAILABLE: Final = COLUMN.index("available")
 TURNS: Final = COLUMN.index("turns")
 
 
-def table(columns: Sequence[tuple[float, ...]]) -> Array:
-    """Give the columns of all endpoints as one array (fields, K)."""
-    return np.array(columns, dtype=np.float64).reshape(len(columns), len(COLUMN)).T.copy()
+def arrays(columns: Sequence[tuple[float, ...]]) -> Arrays:
+    """Give the arrays that the columns of all endpoints make."""
+    table = np.array(columns, dtype=np.float64).reshape(len(columns), len(COLUMN)).T.copy()
+    table.flags.writeable = False
+    available = table[AVAILABLE] != 0
+    available.flags.writeable = False
+    return (*table[:AVAILABLE], available, *table[AVAILABLE + 1 :])
 
 
-def as_view(values: Array) -> View:
-    """Give the rows of a table as a view; from here on the table cannot be written."""
-    values.flags.writeable = False
-    in_flight, latency_s, error_share, headroom, turns, available, admitted, returns_in_s = values
+def changed(before: Arrays, place: int, old: tuple[float, ...], new: tuple[float, ...]) -> Arrays:
+    """Give the arrays with another column at one place; what stays the same is not copied."""
+    after = list(before)
+    for field, value in enumerate(new):
+        if value != old[field]:
+            values = before[field].copy()
+            values[place] = value
+            values.flags.writeable = False
+            after[field] = values
+    return tuple(after)
+
+
+def as_view(held: Arrays) -> View:
+    """Give the arrays as a view."""
+    in_flight, latency_s, error_share, headroom, turns, available, admitted, returns_in_s = held
     return View(
         in_flight=in_flight,
         latency_s=latency_s,
         error_share=error_share,
         headroom=headroom,
         turns=turns,
-        available=available != 0,
+        available=available,
         admitted=admitted,
         returns_in_s=returns_in_s,
     )
@@ -44,9 +60,9 @@ def aligned(view: View, known: Sequence[str], wanted: Sequence[str]) -> View:
     places = {name: place for place, name in enumerate(known)}
     found = np.array([places.get(name, -1) for name in wanted], dtype=np.int64)
     fresh = View.unknown(len(wanted))
-    arrays = {}
+    known_of = {}
     for field in COLUMN:
         values = getattr(fresh, field).copy()
         values[found >= 0] = getattr(view, field)[found[found >= 0]]
-        arrays[field] = values
-    return View(**arrays, pace=view.pace)
+        known_of[field] = values
+    return View(**known_of, pace=view.pace)
