@@ -20,6 +20,7 @@ OFFENCES = {
     "Only flows/ knows Prefect": ("reports/render.py", "import prefect"),
     "One door to DuckDB": ("features/build.py", "import duckdb"),
     "One door to MLflow": ("training/fit.py", "import mlflow"),
+    "One door to Redis": ("store/lake.py", "import redis"),
     "Readers do not know each other": (
         "ingest/readers/litellm_spendlogs.py",
         "from fairlead.ingest.readers import generic",

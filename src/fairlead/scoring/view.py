@@ -19,8 +19,9 @@ class View(Struct, frozen=True, kw_only=True):
     raises; NaN before the first observation. `error_share` is the decayed share of calls that failed. `headroom` is the
     share of the rate limit that is left, 1 where none is known. `turns` counts the decisions that chose the endpoint.
     `available` is False while an endpoint is ejected or asked us to wait. `admitted` is the share of its usual traffic
-    that a returning endpoint may have, 1 for a healthy one. `pace` multiplies the price of money: above 1 when the
-    budget runs ahead of its plan.
+    that a returning endpoint may have, 1 for a healthy one. `returns_in_s` says when one that is not available comes
+    back, as far as is known, 0 for the others. `pace` multiplies the price of money: above 1 when the budget runs
+    ahead of its plan.
 
     >>> View.unknown(2).in_flight.tolist()
     [0.0, 0.0]
@@ -33,6 +34,7 @@ class View(Struct, frozen=True, kw_only=True):
     turns: Array
     available: Array
     admitted: Array
+    returns_in_s: Array | None = None
     pace: float = 1.0
 
     @classmethod
@@ -47,4 +49,5 @@ class View(Struct, frozen=True, kw_only=True):
             turns=zeros,
             available=np.ones(endpoints, dtype=bool),
             admitted=ones,
+            returns_in_s=zeros,
         )
