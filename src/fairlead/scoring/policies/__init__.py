@@ -13,6 +13,7 @@ import numpy as np
 
 from fairlead.errors import UsageError
 from fairlead.scoring.outcome import Reward
+from fairlead.scoring.policies.adaptive import Adaptive
 from fairlead.scoring.policies.intelligent import Intelligent
 from fairlead.scoring.policies.least_connections import LeastConnections
 from fairlead.scoring.policies.response_time import ResponseTime
@@ -22,6 +23,7 @@ from fairlead.scoring.predict import Candidates
 
 __all__ = [
     "POLICIES",
+    "Adaptive",
     "Intelligent",
     "Learner",
     "LeastConnections",
@@ -66,6 +68,7 @@ POLICIES: Final[dict[str, Callable[..., Policy]]] = {
     "least_connections": LeastConnections,
     "response_time": ResponseTime,
     "intelligent": Intelligent,
+    "adaptive": Adaptive,
 }
 
 

@@ -144,7 +144,7 @@ class Intelligent:
             if share > 0:
                 value = utility(candidates, self._rule, self._usd_price(pace))
                 chances = live.slow_start(
-                    lambda among, value=value: mixture(value, among, order, self._rule),  # type: ignore[misc]
+                    lambda among, value=value: self._draw(value, among, order, candidates),  # type: ignore[misc]
                     allowed,
                     candidates.view,
                 )
@@ -152,6 +152,9 @@ class Intelligent:
                 total = weighed if total is None else total + weighed
         assert total is not None  # noqa: S101 (the two shares sum to one)
         return total
+
+    def _draw(self, value: Array, among: Array, order: Array, candidates: Candidates) -> Array:
+        return mixture(value, among, order, self._rule)
 
     def _compiled(self, kernel: engine.Kernel, candidates: Candidates) -> tuple[Array, Array]:
         view, shape = candidates.view, candidates.quality.shape
