@@ -13,11 +13,26 @@ import numpy as np
 
 from fairlead.errors import UsageError
 from fairlead.scoring.outcome import Reward
+from fairlead.scoring.policies.adaptive import Adaptive
 from fairlead.scoring.policies.intelligent import Intelligent
+from fairlead.scoring.policies.least_connections import LeastConnections
+from fairlead.scoring.policies.response_time import ResponseTime
+from fairlead.scoring.policies.round_robin import RoundRobin
 from fairlead.scoring.policies.weighted import Weighted
 from fairlead.scoring.predict import Candidates
 
-__all__ = ["POLICIES", "Intelligent", "Learner", "Policy", "Weighted", "make"]
+__all__ = [
+    "POLICIES",
+    "Adaptive",
+    "Intelligent",
+    "Learner",
+    "LeastConnections",
+    "Policy",
+    "ResponseTime",
+    "RoundRobin",
+    "Weighted",
+    "make",
+]
 
 
 class Policy(Protocol):
@@ -47,7 +62,14 @@ class Learner(Protocol):
         ...
 
 
-POLICIES: Final[dict[str, Callable[..., Policy]]] = {"weighted": Weighted, "intelligent": Intelligent}
+POLICIES: Final[dict[str, Callable[..., Policy]]] = {
+    "round_robin": RoundRobin,
+    "weighted": Weighted,
+    "least_connections": LeastConnections,
+    "response_time": ResponseTime,
+    "intelligent": Intelligent,
+    "adaptive": Adaptive,
+}
 
 
 def make(name: str, parameters: Mapping[str, Any] | None = None) -> Policy:

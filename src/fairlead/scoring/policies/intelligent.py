@@ -1,26 +1,38 @@
-"""Predicted utility under a quality floor and a price of money and time."""
+"""Predicted utility under a quality floor and a price of money, time and failure."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Final
 
 import numpy as np
 
-from fairlead.errors import UsageError
+from fairlead.scoring.policies import checks, engine, live
+from fairlead.scoring.policies.utility import by_name, mixture, neighbours, utility
 from fairlead.scoring.predict import Candidates
 
 __all__ = ["Intelligent"]
 
 Array = np.ndarray[Any, Any]
 
+_NO_MATRIX: Final = np.empty((0, 0))
+_UNSEEN: Final = (np.empty(0),) * 3
+_NO_PLACES: Final = np.empty(0, dtype=np.int64)
+
 
 class Intelligent:
     """Choose the endpoint of the highest predicted utility.
 
-    Utility = quality - `usd_price` x cost in USD - `second_price` x latency in seconds, so `usd_price` is the
-    quality one gives up for a dollar: the shadow price of a budget. Endpoints whose lower bound of quality is under
-    `quality_floor` are left out, unless all of them are. With `temperature` > 0 it explores: a Boltzmann draw among
-    the `top` best by utility, mixed with a share `exploration` spread evenly over the same.
+    Utility = quality - `usd_price` x pace x cost in USD - `second_price` x latency in seconds - `failure_price` x the
+    chance of failing - `slo_price` x how far the 90th percentile of latency is over `slo_s`, as a share of it. So
+    `usd_price` is the quality one gives up for a dollar: the shadow price of a budget, which a budget's pace multiplies
+    (see `scoring.budget`). Where no failure is predicted, the share of errors seen lately stands for it.
+
+    Endpoints whose lower bound of quality is under `quality_floor` are left out, unless all of them are; then those
+    with less than `headroom` of their rate limit left, unless all of them are. A conversation stays with its incumbent
+    until another endpoint is better by more than `sticky`. A returning endpoint has only its admitted share of its
+    probability. With `temperature` > 0 it explores: a Boltzmann draw among the `top` best by utility, mixed with a
+    share `exploration` spread evenly over the same.
 
     >>> one = np.ones(2)
     >>> candidates = Candidates(endpoints=("good", "cheap"), quality=np.array([0.9, 0.8]), quality_low=one * 0.7,
@@ -34,7 +46,7 @@ class Intelligent:
 
     name = "intelligent"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (a policy's parameters are its constructor's)
         self,
         usd_price: float = 0.0,
         second_price: float = 0.0,
@@ -42,78 +54,170 @@ class Intelligent:
         temperature: float = 0.0,
         top: int = 3,
         exploration: float = 0.0,
+        *,
+        failure_price: float = 0.0,
+        slo_price: float = 0.0,
+        slo_s: float = 10.0,
+        sticky: float = 0.0,
+        headroom: float = 0.0,
     ) -> None:
-        for what, value in (("usd_price", usd_price), ("second_price", second_price), ("temperature", temperature)):
-            if not (np.isfinite(value) and value >= 0):
-                raise UsageError(f"policy intelligent: {what} must be a number from 0 up, not {value}")
-        if not (0 <= exploration <= 1 and top >= 1 and top == int(top)):
-            raise UsageError(
-                "policy intelligent: exploration must be a share from 0 to 1, and top a whole number from 1 up"
-            )
-        if not (quality_floor is None or np.isfinite(quality_floor)):
-            raise UsageError(f"policy intelligent: quality_floor must be a number, not {quality_floor}")
-        self.usd_price, self.second_price, self.quality_floor = usd_price, second_price, quality_floor
-        self.temperature, self.top, self.exploration = temperature, int(top), exploration
+        self.usd_price = checks.number(self.name, "usd_price", usd_price)
+        self.second_price = checks.number(self.name, "second_price", second_price)
+        self.quality_floor = (
+            None if quality_floor is None else checks.number(self.name, "quality_floor", quality_floor, -math.inf)
+        )
+        self.temperature = checks.number(self.name, "temperature", temperature)
+        self.top = checks.whole(self.name, "top", top)
+        self.exploration = checks.share(self.name, "exploration", exploration)
+        self.failure_price = checks.number(self.name, "failure_price", failure_price)
+        self.slo_price = checks.number(self.name, "slo_price", slo_price)
+        self.slo_s = checks.number(self.name, "slo_s", slo_s, 1e-3)
+        self.sticky = checks.number(self.name, "sticky", sticky)
+        self.headroom = checks.share(self.name, "headroom", headroom)
+        floor = math.nan if self.quality_floor is None else self.quality_floor
+        self._rule = {name: float(value) for name, value in vars(self).items() if value is not None}
+        self._rule["quality_floor"] = floor
+        self._packed = np.array([self._rule[name] for name in _PACKED])
+        self._plain = self._paced(1.0)
+        self._order: tuple[tuple[str, ...], Array] = ((), _NO_PLACES)
 
     def __repr__(self) -> str:
-        return f"Intelligent({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+        shown = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    def warm(self) -> None:
+        """Compile what a decision needs, so that the first one is not the slow one; without numba nothing happens."""
+        engine.warm()
 
     def scores(self, candidates: Candidates) -> Array:
-        """Give the predicted utility of each endpoint.
+        """Give the predicted utility of each endpoint: (..., K).
 
         An endpoint whose cost or latency is unknown is charged the worst that is known of the others: unknown is
         not free.
         """
-        utility: Array = np.nan_to_num(candidates.quality, nan=0.0)
-        utility = utility - self.usd_price * _pessimistic(candidates.cost_usd)
-        return utility - self.second_price * _pessimistic(candidates.latency_s)
+        return utility(candidates, self._rule, self._usd_price(_pace(candidates)))
 
     def allowed(self, candidates: Candidates) -> Array:
-        """Say which endpoints keep the quality floor; all eligible ones where none does."""
-        if self.quality_floor is None:
-            return candidates.eligible
-        kept: Array = candidates.eligible & (candidates.quality_low >= self.quality_floor)
-        return np.where(kept.any(axis=-1, keepdims=True), kept, candidates.eligible)
+        """Say which endpoints keep the quality floor and have headroom; a rule that leaves none is set aside."""
+        kept = candidates.eligible
+        if self.quality_floor is not None:
+            held: Array = candidates.eligible & (candidates.quality_low >= self.quality_floor)
+            kept = np.where(held.any(axis=-1, keepdims=True), held, kept)
+        return live.with_headroom(kept, candidates.view, self.headroom)
 
     def probabilities(self, candidates: Candidates) -> Array:
-        """Give the probability of each endpoint: one for the best, or the exploring mixture."""
-        utility = np.where(self.allowed(candidates), self.scores(candidates), -np.inf)
-        names = np.argsort(np.argsort(np.array(candidates.endpoints)))  # ties: by name, whatever the order given
-        order = np.lexsort((np.broadcast_to(names, utility.shape), -utility), axis=-1)
-        best = np.zeros(utility.shape)
-        np.put_along_axis(best, order[..., :1], 1.0, axis=-1)
-        best = np.where(candidates.eligible, best, 0.0)
-        if self.temperature == 0 and self.exploration == 0:
-            return best
-        few = np.zeros(utility.shape, dtype=bool)
-        np.put_along_axis(few, order[..., : self.top], True, axis=-1)
-        few &= np.isfinite(utility)
-        even = few / np.maximum(few.sum(axis=-1, keepdims=True), 1)
-        soft = best if self.temperature == 0 else _softmax(np.where(few, utility, -np.inf), self.temperature)
-        mixture: Array = (1 - self.exploration) * soft + self.exploration * even
-        return mixture
+        """Give the probability of each endpoint: (..., K); one for the best, or the exploring mixture."""
+        return self.evaluate(candidates)[0]
+
+    def evaluate(self, candidates: Candidates) -> tuple[Array, Array]:
+        """Give `probabilities` and `scores` in one pass: the compiled kernel where it is ready, else numpy."""
+        kernel = engine.ready()
+        if kernel is None:
+            return self._probabilities(candidates), self.scores(candidates)
+        return self._compiled(kernel, candidates)
 
     def explain(self, candidates: Candidates) -> list[str]:
         """Say what the choice rests on."""
-        reasons = [f"highest predicted quality - {self.usd_price:g} x USD - {self.second_price:g} x seconds"]
+        price = self._usd_price(_pace(candidates))
+        terms = [f"highest predicted quality - {price:g} x USD - {self.second_price:g} x seconds"]
+        terms += [f"{self.failure_price:g} x chance of failing"] if self.failure_price else []
+        terms += [f"{self.slo_price:g} x share over {self.slo_s:g} s"] if self.slo_price else []
+        reasons = [" - ".join(terms)]
         if self.quality_floor is not None:
             kept = int((candidates.eligible & (candidates.quality_low >= self.quality_floor)).sum())
             held = f"{kept} of {int(candidates.eligible.sum())} endpoints keep the quality floor {self.quality_floor:g}"
             reasons.append(held if kept else f"{held}, so it was set aside")
         if np.isnan(candidates.cost_usd).any():
             reasons.append("an endpoint without a known price is charged the dearest known cost")
+        if self.sticky and candidates.incumbent is not None and np.any(np.asarray(candidates.incumbent) >= 0):
+            reasons.append(f"the conversation stays where it is unless another endpoint is better by {self.sticky:g}")
+        if candidates.view is not None and (candidates.eligible & (candidates.view.admitted < 1)).any():
+            reasons.append("an endpoint that has just returned gets only part of its traffic")
         return reasons
 
+    def _usd_price(self, pace: float) -> float:
+        return float(min(self.usd_price * pace, 1e300))
 
-def _pessimistic(values: Array) -> Array:
-    known = np.where(np.isnan(values), -np.inf, values).max(axis=-1, keepdims=True)
-    return np.where(np.isnan(values), np.where(np.isfinite(known), known, 0.0), values)
+    def _probabilities(self, candidates: Candidates) -> Array:
+        allowed, order, total = self.allowed(candidates), self._named(candidates.endpoints), None
+        for pace, share in neighbours(_pace(candidates)):
+            if share > 0:
+                value = utility(candidates, self._rule, self._usd_price(pace))
+                chances = live.slow_start(
+                    lambda among, value=value: self._draw(value, among, order, candidates),  # type: ignore[misc]
+                    allowed,
+                    candidates.view,
+                )
+                weighed = chances if share == 1 else share * chances
+                total = weighed if total is None else total + weighed
+        assert total is not None  # noqa: S101 (the two shares sum to one)
+        return total
+
+    def _draw(self, value: Array, among: Array, order: Array, candidates: Candidates) -> Array:
+        return mixture(value, among, order, self._rule)
+
+    def _compiled(self, kernel: engine.Kernel, candidates: Candidates) -> tuple[Array, Array]:
+        view, shape = candidates.view, candidates.quality.shape
+        arrays = _arrays(candidates) if len(shape) == 2 else _arrays(candidates, shape[-1])
+        seen = _UNSEEN if view is None else (view.error_share, view.headroom, view.admitted)
+        prices = self._plain if view is None or view.pace == 1.0 else self._paced(view.pace)
+        rest = (self._named(candidates.endpoints), self._packed, prices)
+        try:
+            found = kernel(*arrays, *seen, *rest)
+        except TypeError:  # other number types than the kernel was compiled for
+            found = kernel(*_as_compiled((*arrays, *seen)), *rest)
+        return found if len(shape) == 2 else (found[0].reshape(shape), found[1].reshape(shape))
+
+    def _paced(self, pace: float) -> Array:
+        (low, low_share), (high, high_share) = neighbours(pace)
+        prices = (self._usd_price(low), low_share, self._usd_price(high), high_share, self._usd_price(pace))
+        return np.array(prices)
+
+    def _named(self, endpoints: tuple[str, ...]) -> Array:
+        known, order = self._order  # read once: another thread may be writing another pair
+        if known is not endpoints:
+            order = by_name(endpoints)
+            self._order = (endpoints, order)
+        return order
 
 
-def _softmax(values: Array, temperature: float) -> Array:
-    peak = values.max(axis=-1, keepdims=True)
-    with np.errstate(over="ignore"):  # a temperature near zero only makes the distance to the best infinite
-        weights = np.exp((values - np.where(np.isfinite(peak), peak, 0.0)) / temperature)
-    total = weights.sum(axis=-1, keepdims=True)
-    shares: Array = weights / np.where(total > 0, total, 1.0)
-    return shares
+_PACKED: Final = (
+    "usd_price",
+    "second_price",
+    "failure_price",
+    "slo_price",
+    "slo_s",
+    "quality_floor",
+    "sticky",
+    "headroom",
+    "temperature",
+    "exploration",
+    "top",
+)
+
+
+def _pace(candidates: Candidates) -> float:
+    return 1.0 if candidates.view is None else candidates.view.pace
+
+
+def _arrays(candidates: Candidates, endpoints: int | None = None) -> tuple[Array, ...]:
+    """The kernel's inputs; of one request's (K,) arrays with `endpoints` = K."""
+    arrays = (
+        candidates.quality,
+        candidates.quality_low,
+        candidates.cost_usd,
+        candidates.latency_s,
+        candidates.latency_p90_s,
+        candidates.eligible,
+        _NO_MATRIX if candidates.failure is None else candidates.failure,
+        _NO_PLACES if candidates.incumbent is None else candidates.incumbent,
+    )
+    if endpoints is None:
+        return arrays
+    rows = tuple(one.reshape(-1, endpoints) if one.size else one for one in arrays[:7])
+    return (*rows, np.asarray(arrays[7]).reshape(-1))
+
+
+def _as_compiled(arrays: tuple[Array, ...]) -> list[Array]:
+    kinds: tuple[Any, ...] = (np.float64,) * 5 + (np.bool_, np.float64, np.int64) + (np.float64,) * 3
+    return [np.asarray(one, dtype=kind) for one, kind in zip(arrays, kinds, strict=True)]

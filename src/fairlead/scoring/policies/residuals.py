@@ -1,0 +1,176 @@
+"""What came minus what was expected, remembered by route and endpoint in a fixed amount of memory."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from fairlead.errors import UsageError
+
+__all__ = ["Residuals"]
+
+Array = np.ndarray[Any, Any]
+_DOUBLINGS: Final = 40.0  # how far weights may grow before they are scaled back, as powers of two
+
+
+class Residuals:
+    """Shrunken, fading means of errors in T targets, by (route, endpoint); safe to use from any thread.
+
+    Each mean is a normal posterior: a route's error at an endpoint is drawn to the endpoint's over all routes, and that
+    one to zero, each as strongly as `prior` observations. An observation fades by half with `half_life` newer ones of
+    its cell and with `half_life_s` seconds. Weights grow with time instead of being decayed (forward decay: Cormode et
+    al. 2009), so rewards may come late and in any order, and reading multiplies once.
+
+    Memory is fixed: `routes` rows and `endpoints` columns. A route owns the row that its hash picks; another route with
+    that row wears the owner down, one visit against one, and takes over when nothing is left (Misra and Gries 1982), so
+    a stream of one-time routes cannot wash out the busy ones. Routes without a row have the endpoint's mean. When
+    columns run out, the endpoint with the least evidence gives up its own.
+    """
+
+    def __init__(
+        self,
+        targets: int,
+        *,
+        routes: int,
+        endpoints: int,
+        prior: float,
+        half_life: float,
+        half_life_s: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._prior, self._keep, self._half_life_s = prior, 2.0 ** (-1.0 / half_life), half_life_s
+        self._clock, self._lock = clock, threading.Lock()
+        self._most = 2.0 * half_life  # visits that a row's owner can have in hand
+        self._sums = np.zeros((routes + 1, endpoints, targets, 2))  # the last row holds all routes; error, weight
+        self._owners = np.zeros(routes, dtype=np.uint64)  # 0: nobody's
+        self._visits = np.zeros(routes)
+        self._names = np.zeros(endpoints, dtype=np.uint64)
+        self._since = np.array([clock()])  # the moment at which an observation weighs one
+        self._columns: dict[int, int] = {}
+        self._changes = 0
+        self._read: tuple[tuple[str, ...], int, Array] = ((), -1, np.zeros(0, dtype=np.int64))
+
+    def learn(self, route: str | None, endpoint: str, errors: Sequence[float], waited_s: float = 0.0) -> None:
+        """Take in one observation's errors (T,), made `waited_s` seconds ago; NaN where a target was not seen."""
+        with self._lock:
+            weight = self._weight(self._clock() - max(waited_s, 0.0))
+            column, row = self._column(endpoint), self._row(route)
+            for cells in (self._sums[-1, column], *(() if row is None else (self._sums[row, column],))):
+                for target, error in enumerate(errors):
+                    if math.isfinite(error):
+                        cells[target] *= self._keep
+                        cells[target, 0] += weight * error
+                        cells[target, 1] += weight
+
+    def means(self, routes: Sequence[str | None] | None, endpoints: tuple[str, ...]) -> Array:
+        """Give the expected errors: (n, K, T) for n routes; (1, K, T), the same for all, where routes are None."""
+        distinct = [None] if routes is None else list(dict.fromkeys(routes))
+        with self._lock:
+            fade = 2.0 ** (-(self._clock() - self._since[0]) / self._half_life_s)
+            columns = self._known(endpoints)
+            rows = np.array([self._owned(route) for route in distinct], dtype=np.int64)
+            whole, own = self._sums[-1, columns], self._sums[rows[:, None], columns]
+        unseen = columns < 0
+        if unseen.any():
+            whole[unseen], own[:, unseen] = 0.0, 0.0
+        own[rows < 0] = 0.0
+        middle = whole[..., 0] * fade / (whole[..., 1] * fade + self._prior)
+        shifts: Array = (own[..., 0] * fade + self._prior * middle) / (own[..., 1] * fade + self._prior)
+        if routes is None or len(distinct) == len(routes):
+            return shifts
+        place = {route: index for index, route in enumerate(distinct)}
+        return shifts[[place[route] for route in routes]]
+
+    def state(self) -> dict[str, Array]:
+        """Give what was learned as arrays of fixed size, to be kept over a restart."""
+        with self._lock:
+            return {
+                "sums": self._sums.copy(),
+                "owners": self._owners.copy(),
+                "visits": self._visits.copy(),
+                "names": self._names.copy(),
+                "since": self._since.copy(),
+            }
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Take up a state that `state()` gave; UsageError where it is of another size or not finite."""
+        with self._lock:
+            own = {"sums": self._sums, "owners": self._owners, "visits": self._visits, "names": self._names}
+            for name, array in {**own, "since": self._since}.items():
+                given = state.get(name)
+                if given is None or given.shape != array.shape or given.dtype != array.dtype:
+                    shape = None if given is None else f"{given.dtype} {given.shape}"
+                    raise UsageError(f"state: {name} must be {array.dtype} {array.shape}, not {shape}")
+                if not np.isfinite(given).all():
+                    raise UsageError(f"state: {name} holds numbers that are not finite")
+            for name, array in {**own, "since": self._since}.items():
+                array[...] = state[name]
+            self._columns = {int(name): column for column, name in enumerate(self._names) if name}
+            self._changes += 1
+
+    def forget(self, kept: float = 0.0) -> None:
+        """Keep this share of the evidence: after a newly trained snapshot, what it learned itself is not owed twice."""
+        with self._lock:
+            self._sums *= kept
+
+    def _weight(self, at: float) -> float:
+        doublings = (at - self._since[0]) / self._half_life_s
+        if doublings > _DOUBLINGS:
+            self._sums *= 2.0**-doublings
+            self._since[0], doublings = at, 0.0
+        return float(2.0 ** max(doublings, -1000.0))
+
+    def _row(self, route: str | None) -> int | None:
+        """Give the route's row, taking it over where the owner has worn out."""
+        if route is None or not len(self._owners):
+            return None
+        key = _hash(route)
+        row = key % len(self._owners)
+        if self._owners[row] != key:
+            self._visits[row] -= 1
+            if self._visits[row] > 0:
+                return None
+            self._owners[row], self._visits[row] = key, 0.0
+            self._sums[row] = 0.0
+        self._visits[row] = min(self._visits[row] + 1, self._most)
+        return row
+
+    def _owned(self, route: str | None) -> int:
+        if route is None or not len(self._owners):
+            return -1
+        key = _hash(route)
+        row = key % len(self._owners)
+        return row if self._owners[row] == key else -1
+
+    def _column(self, endpoint: str) -> int:
+        key = _hash(endpoint)
+        column = self._columns.get(key)
+        if column is None:
+            free = len(self._columns)
+            column = free if free < len(self._names) else int(self._sums[-1, :, :, 1].sum(axis=-1).argmin())
+            self._columns.pop(int(self._names[column]), None)
+            self._sums[:, column] = 0.0
+            self._names[column] = key
+            self._columns[key] = column
+            self._changes += 1
+        return column
+
+    def _known(self, endpoints: tuple[str, ...]) -> Array:
+        """Give the columns of the endpoints, -1 for one that nothing is known of."""
+        names, changes, columns = self._read
+        if names is not endpoints or changes != self._changes:
+            columns = np.array([self._columns.get(_hash(name), -1) for name in endpoints], dtype=np.int64)
+            self._read = (endpoints, self._changes, columns)
+        return columns
+
+
+@functools.lru_cache(maxsize=4096)
+def _hash(name: str) -> int:
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") | 1  # 0 is nobody
