@@ -133,6 +133,7 @@ def assemble(
         endpoint_rows=newest.endpoint_rows,
         margin_edges=np.zeros(0) if bounds is None or bounds.margin_edges is None else bounds.margin_edges,
         margins=np.ones((count, 1)) if bounds is None or bounds.margins is None else bounds.margins,
+        reference=newest.reference,
     )
 
 
