@@ -20,7 +20,7 @@ from fairlead.errors import ProjectError
 
 __all__ = ["Project", "find", "init", "open_project"]
 
-_KEYS: Final = {"var", "hash_key_env", "policy", "ingest", "feedback"}
+_KEYS: Final = {"var", "hash_key_env", "policy", "ingest", "feedback", "endpoints"}
 # What `init` hands out: the folders that the engine runs.
 _PARTS: Final = ("features", "models", "flows", "data", "prefect.yaml")
 _PYPROJECT: Final = """\
@@ -34,6 +34,10 @@ _PYPROJECT: Final = """\
 # [tool.fairlead.ingest]
 # max_quarantined_share = 0.5       # a load ends with 1 when more than this of its records cannot be used
 # drop = ["tags", "attributes"]     # columns to leave empty
+# [tool.fairlead.endpoints."NAME"]  # what you know better than the catalogue
+# region = "eu-west-1"
+# capabilities = ["tools", "vision"]
+# context_window = 128000
 """
 
 
@@ -63,6 +67,11 @@ class Project:
     def contract(self) -> Path:
         """Prices agreed with a provider, which come before the catalogue's; need not exist."""
         return self.root / "data" / "prices.contract.csv"
+
+    @property
+    def catalogue(self) -> Path:
+        """What models take, give and can do, from public catalogues; need not exist."""
+        return self.root / "data" / "models.csv"
 
     @property
     def var(self) -> Path:

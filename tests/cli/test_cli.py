@@ -26,6 +26,7 @@ COMMANDS = [
         "simulate",
         "bench",
         "prices",
+        "models",
     ),
     "reconcile",
 ]
@@ -78,7 +79,8 @@ def test_every_command_explains_itself(command, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nothing"], ["ingest"], ["train", "--holdout", "much"], ["bench", "m", "--labels", "x"], ["prices"]]
+    "arguments",
+    [["nothing"], ["ingest"], ["train", "--holdout", "much"], ["bench", "m", "--labels", "x"], ["prices"], ["models"]],
 )
 def test_wrong_use_ends_with_two(arguments, tmp_path):
     done = fairlead(*arguments, cwd=tmp_path)

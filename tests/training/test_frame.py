@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.scoring.predict import Batch, Predictor
+from fairlead.scoring.request import TEXT_FEATURES
 from fairlead.training.frame import folds_of
 
 
@@ -102,3 +103,21 @@ def test_a_route_that_was_never_seen_has_no_code(make_frame: Any) -> None:
     batch = Batch(text=frame.batch.text, scalars={"route": np.array(["maths", "poems", None], dtype=object)})
 
     np.testing.assert_array_equal(msgspec.structs.replace(frame, batch=batch).route, [1.0, np.nan, np.nan])
+
+
+def test_the_typical_request_has_medians_of_numbers_and_the_most_frequent_categories(make_frame: Any) -> None:
+    frame = make_frame(5)
+    frame.batch.scalars["route"][:] = ["maths", "chat", "maths", None, "maths"]
+
+    typical = frame.typical()
+
+    words = float(np.median(frame.batch.text[:, TEXT_FEATURES.index("text_words_log")].astype(np.float64)))
+    length = float(frame.batch.text[0, TEXT_FEATURES.index("text_bytes_log")])
+    np.testing.assert_array_equal(typical, [length, words, 1.0, np.nan, np.nan])
+
+
+def test_what_most_requests_do_not_have_is_not_typical(make_frame: Any) -> None:
+    frame = make_frame(4)
+    frame.batch.scalars["route"][:] = ["maths", None, None, "unheard of"]
+
+    assert np.isnan(frame.typical()[2])

@@ -1,4 +1,4 @@
-"""Commands beside the loop: demo, simulate, bench, prices."""
+"""Commands beside the loop: demo, simulate, bench, prices, models."""
 
 from __future__ import annotations
 
@@ -147,4 +147,36 @@ def prices(
     show.result(done, words, as_json)
 
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (demo, simulate, bench, prices)
+def models(
+    out: Annotated[Path | None, typer.Option(help="The catalogue to rebuild; default: the project's.")] = None,
+    litellm: Annotated[Path | None, typer.Option(help="LiteLLM's model_prices_and_context_window.json.")] = None,
+    models_dev: Annotated[Path | None, typer.Option(help="models.dev as a Parquet table.")] = None,
+    mlflow: Annotated[Path | None, typer.Option(help="MLflow's model catalogue as a Parquet table.")] = None,
+    retrieved_at: Annotated[
+        datetime.datetime | None, typer.Option(help="The day the facts are from; default today.")
+    ] = None,
+    catalog_version: Annotated[list[str] | None, typer.Option(help="NAME=VERSION of a source; repeatable.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild the catalogue of what models take, give and can do from its public sources."""
+    from fairlead.ingest import model_catalogue
+
+    if not any((litellm, models_dev, mlflow)):
+        raise UsageError("name at least one source: --litellm, --models-dev or --mlflow")
+    target = out or project.find().catalogue
+    done = model_catalogue.build(
+        target,
+        litellm=litellm,
+        models_dev=models_dev,
+        mlflow=mlflow,
+        retrieved_at=retrieved_at.date() if retrieved_at else datetime.datetime.now(datetime.UTC).date(),
+        versions=dict(pair.split("=", 1) for pair in catalog_version or () if "=" in pair),
+    )
+    words = (
+        f"{target}: {done.models:,} models at {done.providers} providers, {done.with_capabilities:,} with known "
+        f"capabilities; {done.added:,} new, {done.changed:,} changed"
+    )
+    show.result(done, words, as_json)
+
+
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (demo, simulate, bench, prices, models)

@@ -11,9 +11,8 @@ from fairlead import features
 from fairlead.errors import EvidenceError, GateError, UsageError
 from fairlead.evaluation import baselines, estimators, operating_point
 from fairlead.evaluation.operating_point import OperatingPoint, Training
-from fairlead.ingest import prices
 from fairlead.project import Project
-from fairlead.publish import endpoints_of
+from fairlead.publish import endpoints_in
 from fairlead.training import logs, tables
 from fairlead.training.fit import FOLDS
 from fairlead.training.frame import Frame, folds_of
@@ -96,7 +95,7 @@ def _out_of_fold(
     if len(rows) < 2:
         raise EvidenceError("no request has both feedback and token counts; ingest feedback before publishing")
     at = {name: heads[name].oof[[where[name][event] for event in frame.ids[rows]]] for name in wanted}
-    ends = endpoints_of(quality, prices.of(project))
+    ends = endpoints_in(project, quality)
     usd = np.array([[e.input_usd, e.output_usd] for e in ends], dtype=np.float64)
     head = heads["output_tokens"]
     scale = head.scale[1 if head.serve == "forest" else 0]

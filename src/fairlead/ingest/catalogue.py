@@ -6,7 +6,6 @@ keeps its last price, because logs are old.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -15,7 +14,7 @@ import msgspec
 
 from fairlead.errors import ReadError, UsageError
 from fairlead.ingest.catalogues import check, genai_package, genai_prices, litellm_map, merge, mlflow_catalog
-from fairlead.ingest.catalogues.common import Edition
+from fairlead.ingest.catalogues.common import Edition, digest
 from fairlead.ingest.pricefile import PriceRow, group_of, model_of, overlay, read_rows, write_rows
 
 __all__ = ["Summary", "build"]
@@ -57,7 +56,7 @@ def build(
     named = versions or {}
     given = {"litellm": litellm, "genai-prices": genai, "mlflow": mlflow}
     editions = {
-        name: Edition(name, path, named.get(name) or _digest(path), day) for name, path in given.items() if path
+        name: Edition(name, path, named.get(name) or _version(path), day) for name, path in given.items() if path
     }
     if not editions and overrides is None:
         raise UsageError("no catalogue was given; name at least one of --litellm, --genai, --mlflow, --overrides")
@@ -87,13 +86,8 @@ def _merged(editions: Mapping[str, Edition], day: datetime, *, acknowledge: bool
     return merge.combine(dated, list(found.values()), day), faults
 
 
-def _digest(path: Path) -> str:
-    if path == genai_package.INSTALLED:
-        return genai_package.version()
-    try:
-        return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
-    except OSError as fault:
-        raise ReadError(f"{path}: cannot be read ({fault.strerror}); give the path of a catalogue") from fault
+def _version(path: Path) -> str:
+    return genai_package.version() if path == genai_package.INSTALLED else digest(path)
 
 
 def _summary(old: Sequence[PriceRow], rows: Sequence[PriceRow], left_out: Sequence[str]) -> Summary:

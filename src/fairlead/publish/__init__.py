@@ -1,5 +1,17 @@
 """From the registry's champions to the one file that gateways read: audit first, then swap."""
 
-from fairlead.publish.publish import Published, assemble, audit, audit_rows, endpoints_of, publish
+from fairlead.publish.endpoints import EndpointSettings, endpoints_in, endpoints_of, regions_of, settings_of
+from fairlead.publish.publish import Published, assemble, audit, audit_rows, publish
 
-__all__ = ["Published", "assemble", "audit", "audit_rows", "endpoints_of", "publish"]
+__all__ = [
+    "EndpointSettings",
+    "Published",
+    "assemble",
+    "audit",
+    "audit_rows",
+    "endpoints_in",
+    "endpoints_of",
+    "publish",
+    "regions_of",
+    "settings_of",
+]

@@ -13,9 +13,9 @@ import numpy as np
 from msgspec import Struct
 
 from fairlead.errors import GateError, SnapshotRefusedError
-from fairlead.ingest import prices
 from fairlead.project import Project
 from fairlead.publish.compile import compile_forest
+from fairlead.publish.endpoints import endpoints_in
 from fairlead.scoring.manifest import FORMAT, Endpoint, HeadSpec, Manifest
 from fairlead.scoring.policies import make
 from fairlead.scoring.snapshot import CURRENT, LAST_GOOD, Head, Snapshot
@@ -24,7 +24,7 @@ from fairlead.training import spec as specs
 from fairlead.training.predictor import TrainedHead, TrainedPredictor
 from fairlead.training.registry import Registered, Registry
 
-__all__ = ["Published", "assemble", "audit", "audit_rows", "endpoints_of", "publish"]
+__all__ = ["Published", "assemble", "audit", "audit_rows", "publish"]
 
 Array = np.ndarray[Any, Any]
 TOLERANCE: Final = 1e-5  # the largest difference from Booster.predict that is let through
@@ -64,7 +64,7 @@ def publish(
     version = _next_version(folder)
     snapshot = assemble(
         [champion.predictor for champion in champions],
-        endpoints_of(champions[0].predictor, prices.of(project)),
+        endpoints_in(project, champions[0].predictor),
         policy=policy,
         parameters=dict(parameters or {}),
         version=version,
@@ -133,6 +133,7 @@ def assemble(
         endpoint_rows=newest.endpoint_rows,
         margin_edges=np.zeros(0) if bounds is None or bounds.margin_edges is None else bounds.margin_edges,
         margins=np.ones((count, 1)) if bounds is None or bounds.margins is None else bounds.margins,
+        reference=newest.reference,
     )
 
 
@@ -188,25 +189,6 @@ def audit_rows(snapshot: Snapshot) -> Array:
             rows[:, index] = rng.normal(size=_AUDIT_ROWS)
     rows[rng.random(rows.shape) < 0.05] = np.nan
     return rows
-
-
-def endpoints_of(predictor: TrainedPredictor, book: prices.PriceBook) -> list[Endpoint]:
-    """Give a predictor's endpoints with the prices in force when it was trained."""
-    moment = datetime.datetime.fromtimestamp(predictor.trained_until, datetime.UTC)
-    found = []
-    for name, provider, model in zip(predictor.endpoints, predictor.providers, predictor.models, strict=True):
-        rates = book.lookup(provider, model, moment)
-        found.append(
-            Endpoint(
-                name=name,
-                provider_name=provider,
-                model=model,
-                input_usd=None if rates is None or rates.input is None else float(rates.input),
-                output_usd=None if rates is None or rates.output is None else float(rates.output),
-                price_source=None if rates is None else rates.source,
-            )
-        )
-    return found
 
 
 def _champion(registry: Registry, name: str) -> Registered:

@@ -53,7 +53,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     """Everything a decision needs, as it was published.
 
     `endpoint_rows` (K, columns) holds the endpoint's own and state columns, NaN elsewhere. `margin_edges` (B,) and
-    `margins` (K, B + 1) turn a predicted quality into its lower bound.
+    `margins` (K, B + 1) turn a predicted quality into its lower bound. `reference` (columns,) is the typical request
+    that explanations compare with, NaN in columns that are no request's; None in a snapshot without one.
     """
 
     manifest: Manifest
@@ -61,6 +62,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     endpoint_rows: np.ndarray[Any, Any]
     margin_edges: np.ndarray[Any, Any]
     margins: np.ndarray[Any, Any]
+    reference: np.ndarray[Any, Any] | None = None
     sha256: str = ""
 
     @property
@@ -159,6 +161,8 @@ def _arrays(snapshot: Snapshot) -> Arrays:
         "margin_edges": snapshot.margin_edges.astype(np.float64),
         "margins": snapshot.margins.astype(np.float64),
     }
+    if snapshot.reference is not None:
+        arrays["reference"] = snapshot.reference.astype(np.float64)
     for name, head in snapshot.heads.items():
         arrays[f"{name}.table"] = head.table.values.astype(np.float64)
         arrays[f"{name}.offset"] = head.offset.astype(np.float64)
@@ -186,6 +190,7 @@ def _build(manifest: Manifest, arrays: Arrays, sha256: str, name: str) -> Snapsh
         endpoint_rows=_expect(arrays, "endpoint_rows", (endpoints, columns), name),
         margin_edges=edges,
         margins=_expect(arrays, "margins", (endpoints, len(edges) + 1), name),
+        reference=_expect(arrays, "reference", (columns,), name) if "reference" in arrays else None,
         sha256=sha256,
     )
 

@@ -16,6 +16,7 @@ __all__ = ["Frame", "folds_of"]
 
 Array = np.ndarray[Any, Any]
 _BYTES_LOG: Final = TEXT_FEATURES.index("text_bytes_log")
+_TYPICAL_ROWS: Final = 20_000  # rows that the typical request is read from, evenly spread
 
 
 class Vocabulary(Protocol):
@@ -85,6 +86,19 @@ class Frame(Struct, frozen=True, kw_only=True):
                 rows[:, index] = [codes[value] for value in values]
         return rows
 
+    def typical(self) -> Array:
+        """Give the typical request (columns,): medians of numbers, most frequent categories; NaN elsewhere.
+
+        A column that most requests do not have is NaN, for that is what is typical of it.
+        """
+        row = np.full(len(self.columns), np.nan)
+        part = self.take(np.unique(np.linspace(0, max(len(self) - 1, 0), _TYPICAL_ROWS).astype(np.int64)))
+        codes = self._codes()
+        for index, column in enumerate(self.columns):
+            if column.owner == "request" and len(part):
+                row[index] = _typical(column_values(part.batch, column, codes), column.kind)
+        return row
+
     def rows(self) -> Array:
         """Give the forests' input (n, columns): each row with the endpoint that served it, state as of then."""
         rows = self.endpoint_rows()[self.endpoint]
@@ -138,3 +152,13 @@ def folds_of(group: Array, folds: int) -> Array:
     order = np.random.default_rng(0).permutation(len(names))
     fold: Array = order[which] % folds
     return fold
+
+
+def _typical(values: Array, kind: str) -> float:
+    known = values[np.isfinite(values)]
+    if 2 * known.size <= values.size:
+        return float("nan")
+    if kind == "number":
+        return float(np.median(known))
+    codes, counts = np.unique(known, return_counts=True)
+    return float(codes[np.argmax(counts)])

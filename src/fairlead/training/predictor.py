@@ -62,6 +62,7 @@ class TrainedPredictor(Struct, kw_only=True):
     endpoint_rows: Array = field(default_factory=_nothing)
     margin_edges: Array | None = None
     margins: Array | None = None
+    reference: Array | None = None  # the typical request (columns,), for explanations
 
     @property
     def signature(self) -> str:
@@ -87,6 +88,7 @@ def collect(frame: Frame, spec: Spec, heads: list[FittedHead], margins: tuple[Ar
         endpoint_rows=frame.endpoint_rows(),
         margin_edges=margins[0] if margins else None,
         margins=margins[1] if margins else None,
+        reference=frame.typical(),
     )
 
 
@@ -103,7 +105,7 @@ def write(predictor: TrainedPredictor, folder: Path) -> None:
     """Write a predictor's files: JSON, arrays, and one LightGBM text a forest."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Array] = {}
-    for name in ("endpoint_rows", "margin_edges", "margins"):
+    for name in ("endpoint_rows", "margin_edges", "margins", "reference"):
         if getattr(predictor, name) is not None:
             arrays[name] = np.ascontiguousarray(getattr(predictor, name), dtype=np.float64)
     for head in predictor.heads:
@@ -121,7 +123,7 @@ def read(folder: Path) -> TrainedPredictor:
     try:
         predictor = msgspec.json.decode((folder / "predictor.json").read_bytes(), type=TrainedPredictor)
         arrays = load_file(folder / "arrays.safetensors")
-        for name in ("endpoint_rows", "margin_edges", "margins"):
+        for name in ("endpoint_rows", "margin_edges", "margins", "reference"):
             setattr(predictor, name, arrays.get(name))
         for head in predictor.heads:
             head.booster = (folder / f"{head.plan.name}.lgb.txt").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -15,7 +16,7 @@ from fairlead.errors import ReadError
 from fairlead.ingest import aliases, pricefile
 from fairlead.ingest.pricefile import PriceRow
 
-__all__ = ["MODES", "Edition", "Prices", "Rows", "Steps", "decimal", "gather", "keep", "row", "table"]
+__all__ = ["MODES", "Edition", "Prices", "Rows", "Steps", "decimal", "digest", "gather", "keep", "row", "table"]
 
 Rows = dict[tuple[object, ...], PriceRow]
 Prices = dict[str, Decimal | None]
@@ -65,6 +66,14 @@ def decimal(value: Any, model: str, per: int = 1, meter: str = "input") -> Decim
         return pricefile.price(f"{Decimal(f'{exact:.12g}'):f}" if exact.is_finite() else str(exact), meter)
     except (ValueError, ArithmeticError) as fault:
         raise ValueError(f"{model}: {fault}") from fault
+
+
+def digest(path: Path) -> str:
+    """Give what marks a catalogue whose version is not named: a digest of its file."""
+    try:
+        return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+    except OSError as fault:
+        raise ReadError(f"{path}: cannot be read ({fault.strerror}); give the path of a catalogue") from fault
 
 
 def row(edition: Edition, seller: str, name: str, prices: Mapping[str, Decimal | None], **more: Any) -> PriceRow | None:
