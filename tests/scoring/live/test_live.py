@@ -212,6 +212,13 @@ def test_an_endpoint_that_comes_back_is_not_sent_the_turns_it_missed(clock):
     clock.now += 30
 
     assert live.view().turns.tolist() == [50, 50, 50]
+    live.begin("a", "probe")
+    live.end(Outcome(endpoint="a", request_id="probe"))
+    for _ in range(50):
+        live.begin("b")
+        live.begin("c")
+    clock.now += 20  # half-way through its slow start
+    assert live.view().turns.tolist() == [100, 100, 100]
 
 
 def test_a_conversation_is_warm_where_its_last_turn_succeeded(clock):

@@ -16,7 +16,7 @@ from fairlead.scoring.live.calls import Call
 from fairlead.scoring.live.company import Company
 from fairlead.scoring.live.endpoint import Endpoint
 from fairlead.scoring.live.peers import ALONE, Others, combine
-from fairlead.scoring.live.published import AVAILABLE, TURNS, aligned, arrays, as_view, changed
+from fairlead.scoring.live.published import ADMITTED, AVAILABLE, TURNS, aligned, arrays, as_view, changed
 from fairlead.scoring.live.settings import Settings
 from fairlead.scoring.live.shared import Shared
 from fairlead.scoring.live.warmth import Warmth
@@ -182,7 +182,7 @@ class Live:
         """Publish what has just become of one endpoint."""
         state, old = self._states[place], self._columns[place]
         new = state.column(now, self._others[place])
-        if new[AVAILABLE] > old[AVAILABLE]:
+        if new[AVAILABLE] > old[AVAILABLE] or new[ADMITTED] < 1:
             new = self._spared(place, new)
         self._columns[place] = new
         self._arrays = changed(self._arrays, place, old, new)
@@ -197,7 +197,7 @@ class Live:
         columns = [state.column(now, others) for state, others in pairs]
         if endpoints == self._published[0]:
             for place, new in enumerate(columns):
-                if new[AVAILABLE] > self._columns[place][AVAILABLE]:
+                if new[AVAILABLE] > self._columns[place][AVAILABLE] or new[ADMITTED] < 1:
                     columns[place] = self._spared(place, new)
         self._columns, self._arrays = columns, arrays(columns)
         self._published = (endpoints, as_view(self._arrays))
@@ -209,8 +209,12 @@ class Live:
                 self._company.show(self._hashes, rows, now)
 
     def _spared(self, place: int, column: tuple[float, ...]) -> tuple[float, ...]:
-        """Spare an endpoint that comes back the turns it missed: it would be sent all of them at once."""
-        stayed = [state.turns for state, before in zip(self._states, self._columns, strict=True) if before[AVAILABLE]]
+        """Spare an endpoint that is coming back the turns it misses: it would be sent all of them at once."""
+        stayed = [
+            state.turns
+            for other, (state, then) in enumerate(zip(self._states, self._columns, strict=True))
+            if other != place and then[AVAILABLE] and then[ADMITTED] >= 1
+        ]
         missed = max(0, min(stayed, default=0) - self._states[place].turns)
         self._states[place].turns += missed
         return (*column[:TURNS], column[TURNS] + missed, *column[TURNS + 1 :])

@@ -10,12 +10,13 @@ import numpy as np
 from fairlead.scoring.live.endpoint import COLUMN
 from fairlead.scoring.view import View
 
-__all__ = ["AVAILABLE", "TURNS", "Arrays", "aligned", "arrays", "as_view", "changed"]
+__all__ = ["ADMITTED", "AVAILABLE", "TURNS", "Arrays", "aligned", "arrays", "as_view", "changed"]
 
 Array = np.ndarray[Any, Any]
 Arrays = tuple[Array, ...]  # one (K,) for each field of COLUMN, none of them writeable
 
 AVAILABLE: Final = COLUMN.index("available")
+ADMITTED: Final = COLUMN.index("admitted")
 TURNS: Final = COLUMN.index("turns")
 
 
