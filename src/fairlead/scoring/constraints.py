@@ -71,7 +71,7 @@ class Constraints:
         self._regions = _bits(endpoints, lambda endpoint: [endpoint.region] if endpoint.region else [])
         self._capable = _bits(endpoints, lambda endpoint: endpoint.capabilities or [])
         unknown = sum(1 << place for place, one in enumerate(endpoints) if one.capabilities is None)
-        self._unknown = 0 if strict else unknown
+        self._unknown, self._described = 0 if strict else unknown, self._all & ~unknown
         self._window = _Limit([endpoint.context_window for endpoint in endpoints])
         self._output = _Limit([endpoint.max_output_tokens for endpoint in endpoints])
         if last_resort is not None and last_resort not in self._names:
@@ -116,9 +116,9 @@ class Constraints:
             return False
         if request.needs or request.tools or request.images:
             return False
-        more = request.max_tokens or 0
+        more = _count(request.max_tokens)
         # A character is at most four bytes, so at most one token by our estimate: the text need not be read.
-        tokens = len(request.text) if request.input_tokens is None else request.input_tokens
+        tokens = len(request.text) if request.input_tokens is None else _count(request.input_tokens)
         return more <= self._output.least and tokens + more <= self._window.least
 
     def _rules(self, request: Request) -> Iterator[Rule]:
@@ -130,9 +130,8 @@ class Constraints:
         if request.regions is not None:
             yield _any(self._regions, request.regions), "its region ({region}) is not among the request's", True
         for need in _needs(request):
-            bits = self._capable.get(need, 0) | self._unknown
-            yield bits, f"it is not known to have {_plain(need)}" if not self._unknown else f"no {_plain(need)}", False
-        most, more = self._output, request.max_tokens or 0
+            yield self._capable.get(need, 0) | self._unknown, f"it {{able}} {_plain(need)}", False
+        most, more = self._output, _count(request.max_tokens)
         if more > most.least:
             yield most.holding(more), f"its output limit of {{output}} tokens is under {more}", False
         tokens = _tokens(request) + more
@@ -158,7 +157,13 @@ class Constraints:
 
     def _facts(self, place: int) -> dict[str, Any]:
         region = next((name for name, bits in self._regions.items() if bits >> place & 1), "not known")
-        return {"region": _plain(region), "window": self._window.limits[place], "output": self._output.limits[place]}
+        able = "has no" if self._described >> place & 1 else "is not known to have"
+        return {
+            "region": _plain(region),
+            "able": able,
+            "window": self._window.limits[place],
+            "output": self._output.limits[place],
+        }
 
 
 class _Limit:
@@ -194,16 +199,21 @@ def _any(known: dict[str, int], wanted: Sequence[str]) -> int:
 
 
 def _needs(request: Request) -> Iterator[str]:
-    yield from request.needs
+    yield from map(str, request.needs)
     if request.tools and "tools" not in request.needs:
         yield "tools"
     if request.images and "vision" not in request.needs:
         yield "vision"
 
 
-def _tokens(request: Request) -> int:
+def _count(value: Any) -> float:
+    """A caller may send anything; what is no count asks for nothing."""
+    return value if isinstance(value, (int, float)) and value > 0 else 0
+
+
+def _tokens(request: Request) -> float:
     if request.input_tokens is not None:
-        return request.input_tokens
+        return _count(request.input_tokens)
     return len(request.text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN
 
 

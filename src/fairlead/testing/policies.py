@@ -1,4 +1,4 @@
-"""The contract of a policy: what its probabilities and scores promise, whatever the predictions.
+"""The contract of a policy: what its probabilities and scores promise, whatever the predictions and the live state.
 
 >>> from fairlead.scoring import Weighted
 >>> check_policy(Weighted())
@@ -8,85 +8,88 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 
-from fairlead.scoring.policies import Policy
+from fairlead.scoring.policies import Learner, Policy
 from fairlead.scoring.predict import Candidates
+from fairlead.scoring.view import View
 from fairlead.testing.contract import ContractError
+from fairlead.testing.draws import ARRAYS, candidates, first, reordered, rewards, view
+from fairlead.testing.endurance import bounded, frequencies, threads
 
-__all__ = ["candidates", "check_policy"]
+__all__ = ["candidates", "check_policy", "view"]
 
 _CASES: Final = 200
+_REWARDS: Final = 100_000
 
 
-def candidates(rng: np.random.Generator, requests: int, endpoints: int) -> Candidates:
-    """Draw predictions as a policy may meet them: some unknown, some not eligible, at least one eligible a request."""
-    shape = (requests, endpoints)
-    quality, cost, latency = rng.random(shape), rng.lognormal(-6, 1, shape), rng.lognormal(0, 1, shape)
-    for values in (quality, cost, latency):
-        values[rng.random(shape) < 0.05] = np.nan
-    eligible = rng.random(shape) < 0.8
-    eligible[np.arange(requests), rng.integers(endpoints, size=requests)] = True
-    return Candidates(
-        endpoints=tuple(f"provider/model-{index}" for index in range(endpoints)),
-        quality=quality,
-        quality_low=quality * rng.random(shape),
-        cost_usd=cost,
-        cost_p90_usd=cost * 2,
-        latency_s=latency,
-        latency_p90_s=latency * 2,
-        eligible=eligible,
-    )
-
-
-def check_policy(policy: Policy, *, seed: int = 0) -> None:
+def check_policy(policy: Policy, *, seed: int = 0, rewards_learned: int = _REWARDS) -> None:
     """Hold a policy to its contract; ContractError names the promise that it breaks.
 
     Probabilities sum to one and are zero where not eligible; the same input gives the same answer; the input is not
     changed; the order of endpoints does not matter; one request alone gives what it gives in a batch; every endpoint
-    has a score.
+    has a score. All of that without live state, with that of a process that has just started, and with any other:
+    endpoints ejected, latencies unknown, no headroom, budgets overrun. Requests drawn as the router draws them are
+    chosen as often as the probabilities say. A policy that learns also keeps it all while several threads teach and ask
+    it, and after `rewards_learned` rewards, which do not make it larger.
+
+    The policy is asked, and taught, as it is: hand over a fresh one.
     """
     rng = np.random.default_rng(seed)
+    _answers(policy, rng)
+    _drawn(policy, rng, seed)
+    if isinstance(policy, Learner):
+        grown = bounded(policy, rewards(rng, rewards_learned))
+        _hold(policy, "needs no more memory the more it learns", not grown)
+        _answers(policy, rng)
+        _drawn(policy, rng, seed)
+    wrong = threads(policy, rng)
+    _hold(policy, "holds when several threads ask and teach at once", not wrong, wrong)
+
+
+def _answers(policy: Policy, rng: np.random.Generator) -> None:
     for endpoints in (1, 2, 7):
-        given = candidates(rng, _CASES, endpoints)
-        kept = {name: np.copy(getattr(given, name)) for name in _ARRAYS}
-        chances = policy.probabilities(given)
-        _hold(policy, "has the shape (requests, endpoints)", chances.shape == given.eligible.shape)
-        _hold(policy, "is a probability", bool((np.isfinite(chances) & (chances >= 0) & (chances <= 1 + 1e-9)).all()))
-        _hold(policy, "sums to one", bool(np.allclose(chances.sum(axis=-1), 1, atol=1e-9)))
-        _hold(policy, "never chooses an ineligible endpoint", not chances[~given.eligible].any())
-        _hold(policy, "gives the same answer again", bool((policy.probabilities(given) == chances).all()))
-        unchanged = all(np.array_equal(getattr(given, name), kept[name], equal_nan=True) for name in _ARRAYS)
-        _hold(policy, "leaves its input unchanged", unchanged)
-        order = rng.permutation(endpoints)
-        moved = policy.probabilities(_reordered(given, order))
-        _hold(policy, "does not depend on the order of endpoints", bool(np.allclose(moved, chances[:, order])))
-        one = msgspec.structs.replace(given, **{name: getattr(given, name)[:1] for name in _ARRAYS})
-        _hold(
-            policy, "gives one request what a batch gives it", bool(np.allclose(policy.probabilities(one), chances[:1]))
-        )
-        scores = policy.scores(given)
-        _hold(policy, "has a score for each endpoint", scores.shape == chances.shape and not np.isnan(scores).any())
-        _hold(policy, "says why", all(isinstance(reason, str) and reason for reason in policy.explain(one)))
+        for seen in (None, View.unknown(endpoints), view(rng, endpoints), view(rng, endpoints)):
+            _check(policy, candidates(rng, _CASES, endpoints, view=seen), rng)
 
 
-_ARRAYS: Final = (
-    "quality",
-    "quality_low",
-    "cost_usd",
-    "cost_p90_usd",
-    "latency_s",
-    "latency_p90_s",
-    "eligible",
-)
+def _check(policy: Policy, given: Candidates, rng: np.random.Generator) -> None:
+    kept = _copied(given)
+    chances = policy.probabilities(given)
+    _hold(policy, "has the shape (requests, endpoints)", chances.shape == given.eligible.shape)
+    _hold(policy, "is a probability", bool((np.isfinite(chances) & (chances >= 0) & (chances <= 1 + 1e-9)).all()))
+    _hold(policy, "sums to one", bool(np.allclose(chances.sum(axis=-1), 1, atol=1e-9)))
+    _hold(policy, "never chooses an ineligible endpoint", not chances[~given.eligible].any())
+    again = policy.probabilities(given)  # what was learned may fade meanwhile, by far less than this
+    _hold(policy, "gives the same answer again", bool(np.allclose(again, chances, rtol=0, atol=1e-6)))
+    unchanged = all(np.array_equal(a, b, equal_nan=True) for a, b in zip(_copied(given), kept, strict=True))
+    _hold(policy, "leaves its input unchanged", unchanged)
+    order = rng.permutation(len(given.endpoints))
+    moved = policy.probabilities(reordered(given, order))
+    _hold(policy, "does not depend on the order of endpoints", bool(np.allclose(moved, chances[:, order], atol=1e-6)))
+    one = first(given)
+    alone = policy.probabilities(one)
+    _hold(policy, "gives one request what a batch gives it", bool(np.allclose(alone, chances[:1], atol=1e-6)))
+    scores = policy.scores(given)
+    _hold(policy, "has a score for each endpoint", scores.shape == chances.shape and not np.isnan(scores).any())
+    _hold(policy, "says why", all(isinstance(reason, str) and reason for reason in policy.explain(one)))
 
 
-def _reordered(given: Candidates, order: np.ndarray[Any, Any]) -> Candidates:
-    arrays = {name: getattr(given, name)[:, order] for name in _ARRAYS}
-    return msgspec.structs.replace(given, endpoints=tuple(given.endpoints[index] for index in order), **arrays)
+def _drawn(policy: Policy, rng: np.random.Generator, seed: int) -> None:
+    for seen in (None, view(rng, 5)):
+        one = candidates(rng, 1, 5, view=seen)
+        wrong = frequencies(policy, one, seed)
+        _hold(policy, "is as likely as it says", not wrong, wrong)
 
 
-def _hold(policy: Policy, promise: str, kept: bool) -> None:
+def _copied(given: Candidates) -> list[np.ndarray[Any, Any]]:
+    arrays = [getattr(given, name) for name in (*ARRAYS, "failure", "incumbent")]
+    if given.view is not None:
+        arrays += [getattr(given.view, name) for name in given.view.__struct_fields__]
+    return [np.array(array, copy=True) for array in arrays if array is not None]
+
+
+def _hold(policy: Policy, promise: str, kept: bool, found: str = "") -> None:
     if not kept:
-        raise ContractError(f"policy {policy.name}: a policy's answer {promise}; this one's does not")
+        detail = f" ({found})" if found else ""
+        raise ContractError(f"policy {policy.name}: a policy's answer {promise}; this one's does not{detail}")
