@@ -2,7 +2,7 @@
 
     PYTHON_WITH_LITELLM benchmarks/litellm_select.py < prompts.json
 
-Reads a JSON list of prompts; prints one JSON object: microseconds a pick by strategy (`Router.select`, which calls nobody).
+Reads a JSON list of prompts; prints one JSON object: microseconds a pick (`Router.select` calls nobody) by strategy.
 """
 
 from __future__ import annotations

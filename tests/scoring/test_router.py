@@ -73,10 +73,20 @@ def test_where_nothing_is_eligible_the_answer_says_so(snapshot):
 
 @pytest.mark.parametrize("resort", ["cheap", "elsewhere"])
 def test_a_last_resort_is_named_where_nothing_is_eligible(snapshot, resort):
-    decision = Router(snapshot, last_resort=resort).decide(Request(id="r-1", endpoints=("unheard of",)))
+    decision = Router(snapshot, last_resort=resort, strict=True).decide(Request(id="r-1", needs=("audio",)))
 
     assert (decision.kind, decision.endpoint, decision.propensity) == ("last_resort", resort, 1.0)
     assert decision.reasons == (f"no endpoint is eligible; the last resort {resort} is taken",)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"endpoints": ("unheard of",)}, {"providers": ("other",)}, {"regions": ("eu",)}], ids=str
+)
+def test_a_last_resort_is_not_asked_against_the_requests_own_rules(snapshot, asked):
+    decision = Router(snapshot, last_resort="cheap").decide(Request(**asked))
+
+    assert (decision.kind, decision.endpoint) == ("no_eligible", None)
+    assert decision.reasons == ("no endpoint is eligible; the last resort cheap is not among the allowed",)
 
 
 class Breaks(Weighted):

@@ -9,69 +9,121 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 
+from fairlead.scoring.constraints import Constraints, Eligible
 from fairlead.scoring.decision import Decision, Kind, Why, rank
 from fairlead.scoring.draw import pick, uniform
-from fairlead.scoring.policies import Policy, make
+from fairlead.scoring.live import Live, available
+from fairlead.scoring.policies import Learner, Policy, make
 from fairlead.scoring.predict import Batch, Candidates, Predictor
 from fairlead.scoring.request import Request
 from fairlead.scoring.snapshot import Snapshot
+from fairlead.scoring.view import View
 
-__all__ = ["InUse"]
+__all__ = ["InUse", "Wanted"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What a router was asked for, whatever snapshot it uses."""
+
+    policy: Policy | str | None = None
+    parameters: Mapping[str, Any] | None = None
+    seed: int = 0
+    last_resort: str | None = None
+    strict: bool = False  # an endpoint of unknown capabilities has none
 
 
 class InUse:
     """What one decision reads: nothing of it changes while it is in use."""
 
-    def __init__(self, snapshot: Snapshot, policy: Policy, seed: int, last_resort: str | None) -> None:
+    def __init__(self, snapshot: Snapshot, policy: Policy, seed: int, last_resort: str | None, strict: bool) -> None:
         self.snapshot, self.policy, self.seed, self.last_resort = snapshot, policy, seed, last_resort
         self.predictor = Predictor(snapshot)
         self.names = snapshot.endpoints
+        # A last resort outside the snapshot is the router's own to name; the rules know only the snapshot's.
+        known = last_resort if last_resort in self.names else None
+        self.rules = Constraints(snapshot.manifest.endpoints, strict=strict, last_resort=known)
         self.order = sorted(range(len(self.names)), key=self.names.__getitem__)
         self.version = (snapshot.manifest.version, snapshot.sha256)
+        self.evaluate = getattr(policy, "evaluate", None)
+        self.learner = policy if isinstance(policy, Learner) else None
+        warm = getattr(policy, "warm", None)
+        if warm is not None:
+            warm()
+        self._saved = _saved_by_cache(snapshot)
         # Ids of decisions differ between snapshots, seeds and settings of a policy.
         self._key = blake2b(f"{snapshot.sha256}\x1f{seed}\x1f{policy!r}".encode(), digest_size=32).digest()
 
     @classmethod
-    def of(
-        cls,
-        snapshot: Snapshot,
-        wanted: Policy | str | None,
-        parameters: Mapping[str, Any] | None,
-        seed: int,
-        last_resort: str | None,
-    ) -> InUse:
+    def of(cls, snapshot: Snapshot, wanted: Wanted) -> InUse:
         """Take a snapshot into use with a policy, one by name, or the one that it was published with."""
-        if wanted is None or isinstance(wanted, str):
-            name = wanted or snapshot.manifest.policy
+        policy = wanted.policy
+        if policy is None or isinstance(policy, str):
+            name = policy or snapshot.manifest.policy
             own = snapshot.manifest.parameters if name == snapshot.manifest.policy else {}
-            wanted = make(name, {**own, **(parameters or {})})
-        return cls(snapshot, wanted, seed, last_resort)
+            policy = make(name, {**own, **(wanted.parameters or {})})
+        return cls(snapshot, policy, wanted.seed, wanted.last_resort, wanted.strict)
 
-    def decide(self, request: Request) -> Decision:
-        """Choose among the endpoints that the request allows."""
-        candidates = _restricted(self.predictor.candidates(Batch.of([request])), request)
-        if not candidates.eligible.any():
-            return self.without_a_choice(request, candidates, "no_eligible", "no endpoint is eligible")
-        chances = self.policy.probabilities(candidates)[0]
-        shares = chances.tolist()
+    def decide(self, request: Request, view: View, live: Live | None) -> Decision:
+        """Choose among the endpoints that the request allows and that are there."""
+        eligible = self.rules.eligible(request, view)
+        if eligible.status in ("no_eligible", "last_resort"):
+            return self.without_a_choice(request, "no_eligible", "no endpoint is eligible")
+        candidates = self._seen(request, eligible, view, live)
+        if self.evaluate is not None:
+            chances, scores = self.evaluate(candidates)
+        else:
+            chances, scores = self.policy.probabilities(candidates), None
+        shares = chances[0].tolist()
         chosen = pick(shares, self.order, uniform(self.seed, request.id))
-        return self._decision(request, candidates, shares, chosen, "policy", partial(self._why, candidates, chances))
+        why = partial(self._why, candidates, chances, scores, eligible.status)
+        return self._decision(request, candidates, shares, chosen, "policy", why)
 
-    def without_a_choice(self, request: Request, candidates: Candidates, kind: Kind, reason: str) -> Decision:
-        """Give the last resort, or an answer without an endpoint where none is named."""
-        names = list(self.names)
-        resort = self.last_resort
-        place = names.index(resort) if resort in names else None
-        shares = [1.0 if index == place else 0.0 for index in range(len(names))]
-        said = f"{reason}; {f'the last resort {resort} is taken' if resort else 'no last resort is named'}"
-        why = ((), (said,))
-        decision = self._decision(
-            request, candidates, shares, place, kind if resort is None else "last_resort", lambda: why
+    def _seen(self, request: Request, eligible: Eligible, view: View, live: Live | None) -> Candidates:
+        """Give what the policy sees: predictions, who may be chosen, the live state, and where the prompt is cached."""
+        mask = eligible.mask
+        if eligible.status == "unavailable":  # all of them are out: those that come back first are tried
+            mask = available(mask, view)[0]
+        predicted = self.predictor.candidates(Batch.of([request]))
+        incumbent, cost = None, predicted.cost_usd
+        if live is not None and request.conversation is not None:
+            incumbent = np.array([live.incumbent(request.conversation)])
+            saved = live.warm(request.conversation) * self._saved
+            cost = np.maximum(cost - saved, 0.0)
+        return msgspec.structs.replace(
+            predicted, eligible=mask[None, :], view=view, incumbent=incumbent, cost_usd=cost, routes=(request.route,)
         )
+
+    def without_a_choice(self, request: Request, kind: Kind, reason: str) -> Decision:
+        """Give the last resort, or an answer without an endpoint where none is named or it may not be asked."""
+        resort = self.last_resort if self._may_be_asked(request) else None
+        place = self.names.index(resort) if resort in self.names else None
+        shares = [1.0 if index == place else 0.0 for index in range(len(self.names))]
+        told = "no last resort is named"
+        if self.last_resort:
+            told = f"the last resort {self.last_resort} {'is taken' if resort else 'is not among the allowed'}"
+        why = ((), (f"{reason}; {told}",))
+        resolved: Kind = "last_resort" if resort else kind
+        decision = self._decision(request, self.nothing_known(), shares, place, resolved, lambda: why)
         if place is None:
             decision.endpoint, decision.propensity = resort, 1.0
         return decision
+
+    def _may_be_asked(self, request: Request) -> bool:
+        """Whether the last resort lies within what the request allows: that is not ours to break."""
+        known = next((one for one in self.snapshot.manifest.endpoints if one.name == self.last_resort), None)
+        provider, region = (None, None) if known is None else (known.provider_name, known.region)
+        return all(
+            allowed is None or value in allowed
+            for allowed, value in (
+                (request.endpoints, self.last_resort),
+                (request.providers, provider),
+                (request.regions, region),
+            )
+        )
 
     def nothing_known(self) -> Candidates:
         """Give candidates of which nothing is predicted and none may be chosen."""
@@ -113,13 +165,15 @@ class InUse:
             why=why,
         )
 
-    def _why(self, candidates: Candidates, chances: np.ndarray[Any, Any]) -> Why:
-        scores = self.policy.scores(candidates)[0]
-        return rank(candidates, chances, scores), tuple(self.policy.explain(candidates))
+    def _why(self, candidates: Candidates, chances: Array, scores: Array | None, status: str) -> Why:
+        scores = self.policy.scores(candidates) if scores is None else scores
+        reasons = self.policy.explain(candidates)
+        if status == "unavailable":
+            reasons.insert(0, "every eligible endpoint is ejected or asked to wait; the first to return is tried")
+        return rank(candidates, chances[0], scores[0]), tuple(reasons)
 
 
-def _restricted(candidates: Candidates, request: Request) -> Candidates:
-    if request.endpoints is None:
-        return candidates
-    allowed = candidates.eligible & np.isin(candidates.endpoints, request.endpoints)
-    return msgspec.structs.replace(candidates, eligible=allowed)
+def _saved_by_cache(snapshot: Snapshot) -> Array:
+    """Give what a cached prompt token saves at each endpoint, in USD: (K,); 0 where a price is not known."""
+    pairs = [(one.input_usd, one.cache_read_usd) for one in snapshot.manifest.endpoints]
+    return np.array([0.0 if plain is None or cached is None else max(plain - cached, 0.0) for plain, cached in pairs])

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from fairlead.errors import FairleadError, SnapshotRefusedError
+from fairlead.errors import FairleadError, SnapshotRefusedError, UsageError
+from fairlead.scoring.budget import Budget
 from fairlead.scoring.builtin import builtin
+from fairlead.scoring.constraints import BYTES_PER_TOKEN
 from fairlead.scoring.decision import Decision
-from fairlead.scoring.in_use import InUse
+from fairlead.scoring.in_use import InUse, Wanted
+from fairlead.scoring.live import Live
+from fairlead.scoring.outcome import Outcome
+from fairlead.scoring.pending import Pending
 from fairlead.scoring.policies import Policy
 from fairlead.scoring.predict import Batch
 from fairlead.scoring.request import Request
@@ -22,6 +28,10 @@ from fairlead.scoring.snapshot import Snapshot, open_published
 from fairlead.scoring.watch import Watch
 
 __all__ = ["Router", "Status"]
+
+
+# Of what a policy learned under the snapshot before: the new one has learned from much of the same traffic itself.
+_KEPT: Final = 0.5
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -42,10 +52,14 @@ class Router:
     one the snapshot was published with, at its operating point). `default` names endpoints in the order in which they
     are tried where nothing was ever published; without it, a folder without a readable snapshot is refused with
     SnapshotRefusedError. `last_resort` is the endpoint to name when none is eligible or a decision fails inside.
-    Once built, a router never raises: what is wrong is in `status()`.
+    `live` and `budget` are settings of live state and of pacing; either may be shared with other routers. Once built, a
+    router never raises: what is wrong is in `status()`.
+
+    Tell it what became of its decisions by `observe`. A decision counts as a call in flight until then, or until
+    `live.settings.call_max_s` have passed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (its options are independent of each other)
         self,
         snapshot: Snapshot | Path | str,
         policy: Policy | str | None = None,
@@ -54,22 +68,18 @@ class Router:
         seed: int = 0,
         default: Sequence[str] = (),
         last_resort: str | None = None,
+        strict: bool = False,
+        live: Live | None = None,
+        budget: Budget | None = None,
     ) -> None:
-        self._wanted, self._parameters, self.seed, self._last_resort = policy, parameters, seed, last_resort
+        self._wanted = Wanted(policy=policy, parameters=parameters, seed=seed, last_resort=last_resort, strict=strict)
+        self._pending, self.budget = Pending(), budget
         self.refused: str | None = None  # why the newest snapshot is not the one in use
         self._faults = 0
         self._last_fault: str | None = None
-        if isinstance(snapshot, Snapshot):
-            self._in_use = self._made(snapshot)
-            return
-        try:
-            opened, self.refused = open_published(Path(snapshot))
-            self._in_use = self._made(opened)
-        except FairleadError as refusal:
-            if not default:
-                raise
-            self.refused = str(refusal)
-            self._in_use = InUse.of(builtin(default), None, None, seed, last_resort)
+        self._in_use = self._first(snapshot, default)
+        self.live = Live(self._in_use.names) if live is None else live
+        self._take(self._in_use)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -101,7 +111,7 @@ class Router:
                 older = f"version {fresh.manifest.version} is older than {self.snapshot.manifest.version}"
                 raise SnapshotRefusedError(f"{refused}; the last good one is not used: {older}" if refused else older)
             # Built whole before it is put in place, by one assignment: a decision under way keeps what it began with.
-            self._in_use = self._made(fresh)
+            self._take(InUse.of(fresh, self._wanted))
             self.refused = refused
         except Exception as refusal:  # whatever a file can do, decisions go on with the last good one
             self.refused = str(refusal) if isinstance(refusal, FairleadError) else f"{folder}: {_brief(refusal)}"
@@ -120,14 +130,33 @@ class Router:
         started = time.perf_counter_ns()
         now = self._in_use  # read once: a swap in between must not mix two snapshots
         try:
-            decision = now.decide(request)
+            view = self.live.view(now.names)
+            if self.budget is not None:
+                view = structs.replace(view, pace=self.budget.pace)
+            decision = now.decide(request, view, self.live)
+            if decision.endpoint is not None:
+                tokens = request.input_tokens or len(request.text) // BYTES_PER_TOKEN
+                self.live.begin(decision.endpoint, request.id, tokens, request.conversation)
+                if now.learner is not None:
+                    self._pending.note(decision, request.route)
         except Exception as fault:  # a gateway must get an answer whatever went wrong in here
             self._faults, self._last_fault = self._faults + 1, _brief(fault)
-            decision = now.without_a_choice(
-                request, now.nothing_known(), "failed", f"deciding failed ({_brief(fault)})"
-            )
+            decision = now.without_a_choice(request, "failed", f"deciding failed ({_brief(fault)})")
         decision.decided_us = (time.perf_counter_ns() - started) / 1000
         return decision
+
+    def observe(self, outcome: Outcome) -> None:
+        """Take in what became of a decision: live state, the budget and a policy that learns are told."""
+        try:
+            self.live.end(outcome)
+            if self.budget is not None:
+                self.budget.observe(outcome.cost_usd)
+            learner = self._in_use.learner
+            reward = None if learner is None else self._pending.reward(outcome)
+            if learner is not None and reward is not None:
+                learner.learn(reward)
+        except Exception as fault:  # as in `decide`
+            self._faults, self._last_fault = self._faults + 1, _brief(fault)
 
     def probabilities(self, batch: Batch, allowed: np.ndarray[Any, Any] | None = None) -> np.ndarray[Any, Any]:
         """Give what `decide` would choose with which probability for a batch of requests: (n, K)."""
@@ -137,8 +166,30 @@ class Router:
             candidates = msgspec.structs.replace(candidates, eligible=candidates.eligible & allowed)
         return now.policy.probabilities(candidates)
 
-    def _made(self, snapshot: Snapshot) -> InUse:
-        return InUse.of(snapshot, self._wanted, self._parameters, self.seed, self._last_resort)
+    def _first(self, snapshot: Snapshot | Path | str, default: Sequence[str]) -> InUse:
+        if isinstance(snapshot, Snapshot):
+            return InUse.of(snapshot, self._wanted)
+        try:
+            opened, self.refused = open_published(Path(snapshot))
+            return InUse.of(opened, self._wanted)
+        except FairleadError as refusal:
+            if not default:
+                raise
+            self.refused = str(refusal)
+            return InUse.of(builtin(default), structs.replace(self._wanted, policy=None, parameters=None))
+
+    def _take(self, fresh: InUse) -> None:
+        """Put another snapshot in place, with what was learned and observed so far."""
+        if fresh.names != self.live.endpoints:
+            self.live.resize(fresh.names)
+        before = self._in_use
+        if fresh.policy is not before.policy and type(fresh.policy) is type(before.policy):
+            restore, state = getattr(fresh.policy, "restore", None), getattr(before.policy, "state", None)
+            if restore is not None and state is not None:
+                with suppress(UsageError):  # of another size: it starts anew
+                    restore(state())
+                    fresh.policy.forget(_KEPT)  # type: ignore[attr-defined]
+        self._in_use = fresh
 
 
 def _brief(fault: BaseException) -> str:

@@ -93,8 +93,8 @@ def reordered(given: Candidates, order: np.ndarray[Any, Any]) -> Candidates:
     arrays = {name: getattr(given, name)[:, order] for name in ARRAYS}
     seen, incumbent = given.view, given.incumbent
     if seen is not None:
-        fields = [name for name in seen.__struct_fields__ if name != "pace"]
-        seen = msgspec.structs.replace(seen, **{name: getattr(seen, name)[order] for name in fields})
+        moved = {name: value[order] for name, value in msgspec.structs.asdict(seen).items() if np.ndim(value)}
+        seen = msgspec.structs.replace(seen, **moved)
     if incumbent is not None:
         incumbent = np.where(incumbent >= 0, np.argsort(order)[incumbent], -1)
     return msgspec.structs.replace(

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from fairlead.scoring.draw import uniform
 from fairlead.scoring.outcome import Reward
 from fairlead.scoring.policies import Learner, Policy
 from fairlead.scoring.predict import Candidates
-from fairlead.scoring.router import uniform
 from fairlead.testing.draws import candidates, rewards, view
 
 __all__ = ["bounded", "frequencies", "threads"]

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from fairlead.errors import UsageError
+from fairlead.scoring.decision import Decision
 from fairlead.scoring.explain.change import changes, policy_allows, slope
 from fairlead.scoring.explain.explanation import Bound, Explanation, GroupShare
 from fairlead.scoring.explain.groups import group_of
@@ -16,7 +17,7 @@ from fairlead.scoring.explain.quantity import Quantity, Rows, quantities
 from fairlead.scoring.policies import Policy
 from fairlead.scoring.predict import Batch, Candidates, Predictor
 from fairlead.scoring.request import Request
-from fairlead.scoring.router import Decision, Router
+from fairlead.scoring.router import Router
 
 __all__ = ["explain"]
 
