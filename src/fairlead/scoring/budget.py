@@ -72,8 +72,7 @@ class Budget:
         self._bounds = (math.log(bounds[0]), math.log(bounds[1]))
         self._demand = _hourly(demand)
         self._clock, self._lock = clock, threading.Lock()
-        self._log_pace: float = 0.0
-        self._pace: float = 1.0
+        self._log_pace, self._pace = 0.0, 1.0
         self._begin(clock())
 
     @property
@@ -82,7 +81,8 @@ class Budget:
         if self._clock() >= self._next:
             with self._lock:
                 self._advance(self._clock())
-        return self._pace
+        pace: float = self._pace
+        return pace
 
     @property
     def spent_usd(self) -> float:
