@@ -220,6 +220,7 @@ def test_ejection_can_be_turned_off():
     health = _ejected(settings=Settings(eject=False))
 
     assert health.available(1000.0)
+    assert not health.adopt(Verdict(id=1, at=1000.0, ejected=True, until=1030.0, times=1))
 
 
 def test_the_newest_verdict_of_all_workers_holds():

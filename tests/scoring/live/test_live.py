@@ -219,6 +219,8 @@ def test_an_endpoint_that_comes_back_is_not_sent_the_turns_it_missed(clock):
         live.begin("c")
     clock.now += 20  # half-way through its slow start
     assert live.view().turns.tolist() == [100, 100, 100]
+    clock.now += 60  # and after it
+    assert live.view().turns.tolist() == [100, 100, 100]
 
 
 def test_a_conversation_is_warm_where_its_last_turn_succeeded(clock):

@@ -13,6 +13,8 @@ from fairlead.scoring.live import Settings
         ("eject_s", math.nan),
         ("success_share", 1.5),
         ("jitter", -0.1),
+        ("slow_start_share", 0),
+        ("slow_start_share", 1.1),
         ("errors_in_a_row", 0),
         ("conversations_max", 0),
         ("refresh_s", -1),

@@ -30,21 +30,21 @@ class Company:
     def __init__(self, shared: Shared | None) -> None:
         self._shared = shared
         self.told = shared is not None  # whether anybody listens
-        self.node = 0
         self._heard: tuple[float, tuple[Peer, ...]] = (-inf, ())
-        self._heard_of: dict[int, int] = {}
         self._ended: deque[int] = deque(maxlen=ENDED)
-        self._ended_ever = 0
-        self.begin()
+        self._begin()
 
-    def begin(self) -> None:
-        """Be a worker of one's own: at the start, and again in a forked child."""
-        self.node = int.from_bytes(os.urandom(8), "little")
-        self._heard_of = {}
-        self._ended.clear()
-        self._ended_ever = 0
+    def after_fork(self) -> None:
+        """Be a worker of one's own in a forked child, with nothing of the parent's."""
+        self._begin()
         if self._shared is not None:
             self._shared.leave()
+
+    def _begin(self) -> None:
+        self.node = int.from_bytes(os.urandom(8), "little")
+        self._heard_of: dict[int, int] = {}
+        self._ended.clear()
+        self._ended_ever = 0
 
     def mark(self, endpoint: str, request_id: str | None) -> int:
         """Give what the others know a call by; 0 where it has no id or nobody listens."""

@@ -114,6 +114,8 @@ class Health:
 
     def adopt(self, verdict: Verdict) -> bool:
         """Take over what another worker found, if it is newer; say whether it was."""
+        if not self._settings.eject:
+            return False
         # The same verdict may come back with a slightly other time from another machine's clock: it is not news.
         if verdict.id == self.verdict.id or verdict.at <= self.verdict.at:
             return False

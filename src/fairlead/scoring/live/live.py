@@ -221,7 +221,7 @@ class Live:
 
     def _after_fork(self) -> None:
         self._lock, self._refreshing = threading.Lock(), threading.Lock()  # another thread may have held them
-        self._company.begin()
+        self._company.after_fork()
         names = [state.name for state in self._states]
         self._states = []  # the calls in flight are the parent's
         self.resize(names)

@@ -89,6 +89,7 @@ _POSITIVE = (
     "eject_max_s",
     "probe_s",
     "slow_start_s",
+    "slow_start_share",  # with none of its traffic an endpoint would never be probed
     "forgive_s",
     "wait_s",
     "wait_max_s",
