@@ -1,9 +1,11 @@
+import time
+
 import numpy as np
 import pytest
 
 from fairlead import Weighted
 from fairlead.errors import FairleadError
-from fairlead.testing import ContractError, candidates, check_policy
+from fairlead.testing import ContractError, candidates, check_policy, view
 
 
 def test_candidates_hold_what_a_policy_may_meet():
@@ -79,3 +81,106 @@ def test_reasons_and_scores_belong_to_the_contract(policy, promise):
 def test_a_broken_contract_can_be_caught_like_any_refusal():
     assert issubclass(ContractError, FairleadError)
     check_policy(Odd(), seed=5)
+
+
+class Judging(Weighted):
+    """Breaks one promise that only shows with live state, over many decisions, or while learning."""
+
+    name = "judging"
+
+    def __init__(self, how):
+        super().__init__()
+        self.how, self.asked, self.kept, self.told = how, 0, [], 0
+
+    def probabilities(self, candidates):
+        return getattr(self, f"_{self.how}")(super().probabilities(candidates), candidates)
+
+    def learn(self, reward):
+        self.told += 1
+        if self.how == "hoarding":
+            self.kept.append(reward.quality)
+        if self.how == "racing":  # half a reward is visible for a moment
+            self.asked = 1
+            time.sleep(0.0005)
+            self.asked = 0
+
+    def _hoarding(self, shares, candidates):
+        return shares
+
+    def _nan_latency(self, shares, candidates):
+        return shares if candidates.view is None else shares * (candidates.view.latency_s > -1)
+
+    def _spoils_the_view(self, shares, candidates):
+        if candidates.view is not None:
+            candidates.view.in_flight[...] += 1
+        return shares
+
+    def _view_by_place(self, shares, candidates):
+        if candidates.view is None:
+            return shares
+        weighed = candidates.eligible * (1.0 + np.arange(len(candidates.endpoints)) * candidates.view.in_flight.max())
+        return weighed / weighed.sum(axis=-1, keepdims=True)
+
+    def _draws(self, shares, candidates):  # chooses by lot itself, and calls that certain
+        if len(shares) > 1:
+            return shares
+        self.asked += 1
+        at = np.random.default_rng(self.asked // 40).choice(shares.shape[1], p=shares[0])
+        return np.eye(shares.shape[1])[[at]]
+
+    def _racing(self, shares, candidates):
+        return shares * (1.0 + self.asked)
+
+    def _ejected_only(self, shares, candidates):
+        if candidates.view is None:
+            return shares
+        weighed = shares * ~candidates.view.available
+        return weighed / np.maximum(weighed.sum(axis=-1, keepdims=True), 1e-300)
+
+
+@pytest.mark.parametrize(
+    ("how", "promise"),
+    [
+        ("nan_latency", "sums to one"),
+        ("spoils_the_view", "leaves its input unchanged"),
+        ("view_by_place", "does not depend on the order of endpoints"),
+        ("ejected_only", "sums to one"),
+        ("draws", "gives one request what a batch gives it|is as likely as it says"),
+        ("hoarding", "needs no more memory the more it learns"),
+        ("racing", "holds when several threads ask and teach at once"),
+    ],
+)
+def test_what_only_shows_with_live_state_or_over_time_is_caught(how, promise):
+    with pytest.raises(ContractError, match=f"policy judging: a policy's answer ({promise})"):
+        check_policy(Judging(how), rewards_learned=100 if how == "racing" else 2000)
+
+
+class Rotating(Weighted):
+    """Counts its own turns, so that asking changes the answer: what a log would call its propensity is made up."""
+
+    name = "rotating"
+    turn = 0
+
+    def probabilities(self, candidates):
+        shares = super().probabilities(candidates)
+        if shares.shape != (1, 5):
+            return shares
+        self.turn += 1
+        return shares if self.turn < 3 else np.eye(5)[[int(np.flatnonzero(candidates.eligible[0])[0])]]
+
+
+def test_an_answer_that_changes_with_being_asked_is_not_a_propensity():
+    with pytest.raises(
+        ContractError, match=r"is as likely as it says; this one's does not \(provider/model-\d: chosen"
+    ):
+        check_policy(Rotating())
+
+
+def test_live_state_is_drawn_of_any_kind():
+    seen = [view(np.random.default_rng(seed), 6) for seed in range(50)]
+
+    assert not all(one.available.all() for one in seen)
+    assert any(np.isnan(one.latency_s).any() for one in seen)
+    assert any((one.headroom == 0).any() for one in seen)
+    assert any((one.admitted < 1).any() for one in seen)
+    assert {one.pace == 1.0 for one in seen} == {True, False}

@@ -72,7 +72,7 @@ class Budget:
         self._bounds = (math.log(bounds[0]), math.log(bounds[1]))
         self._demand = _hourly(demand)
         self._clock, self._lock = clock, threading.Lock()
-        self._log_pace, self._pace = 0.0, 1.0
+        self._log_pace, self._pace, self._spent = 0.0, 1.0, 0.0
         self._begin(clock())
 
     @property
@@ -81,8 +81,7 @@ class Budget:
         if self._clock() >= self._next:
             with self._lock:
                 self._advance(self._clock())
-        pace: float = self._pace
-        return pace
+        return self._pace
 
     @property
     def spent_usd(self) -> float:

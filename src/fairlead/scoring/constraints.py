@@ -79,7 +79,7 @@ class Constraints:
         self.last_resort = last_resort
         self._arrays: dict[int, Array] = {}
         self._lock = threading.Lock()
-        self._every = Eligible(self._array(self._all))
+        self._every = Eligible(self._array(self._all), "ok" if endpoints else "no_eligible")
 
     def eligible(self, request: Request, view: View | None = None) -> Eligible:
         """Say which endpoints may serve the request; it never raises, whatever the request asks for."""

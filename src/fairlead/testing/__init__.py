@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from fairlead.testing.contract import ContractError
-from fairlead.testing.policies import candidates, check_policy
+from fairlead.testing.draws import candidates, view
+from fairlead.testing.policies import check_policy
 
-__all__ = ["ContractError", "candidates", "check_policy", "check_reader"]
+__all__ = ["ContractError", "candidates", "check_policy", "check_reader", "view"]
 
 
 def check_reader(reader: Any, records: Iterable[dict[str, Any] | str]) -> None:

@@ -17,7 +17,7 @@ from fairlead.testing.contract import ContractError
 from fairlead.testing.draws import ARRAYS, candidates, first, reordered, rewards, view
 from fairlead.testing.endurance import bounded, frequencies, threads
 
-__all__ = ["candidates", "check_policy", "view"]
+__all__ = ["check_policy"]
 
 _CASES: Final = 200
 _REWARDS: Final = 100_000
