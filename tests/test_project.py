@@ -72,7 +72,10 @@ def test_where_no_project_is_the_way_to_one_is_said(tmp_path):
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("[tool.fairlead]\nvra = 1\n", "unknown key 'vra'; known are feedback, hash_key_env, ingest, policy, var"),
+        (
+            "[tool.fairlead]\nvra = 1\n",
+            "unknown key 'vra'; known are endpoints, feedback, hash_key_env, ingest, policy, var",
+        ),
         ("[tool.fairlead\n", "not valid TOML"),
         ("[tool]\nfairlead = 3\n", "tool.fairlead is not a table"),
         ("tool = 3\n", "run `fairlead init"),

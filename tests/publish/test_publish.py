@@ -1,11 +1,13 @@
 import shutil
 
+import numpy as np
 import pytest
 
 from fairlead import project
 from fairlead.errors import GateError, UsageError
 from fairlead.publish import publish
 from fairlead.scoring import Request, Router, Snapshot
+from fairlead.scoring.explain import explain
 from fairlead.scoring.snapshot import CURRENT, LAST_GOOD
 
 
@@ -80,3 +82,21 @@ def test_what_has_no_champion_is_not_published(copy):
         publish(copy)
 
     assert (copy.published / CURRENT).read_bytes() == before
+
+
+def test_a_published_decision_is_explained_against_the_typical_request(trained):
+    here, _ = trained
+    router = Router(here.published)
+    request = Request(id="r-1", text="Prove that the square root of 2 is irrational.", route="maths")
+    decision = router.decide(request)
+
+    found = explain(router, router.policy, request, decision)
+
+    typical = router.snapshot.reference
+    owners = [column.owner for column in router.snapshot.manifest.columns]
+    assert typical is not None
+    assert {owner for owner, value in zip(owners, typical, strict=True) if np.isfinite(value)} == {"request"}
+    total = found.gap_at_reference + sum(group.utility for group in found.groups)
+    assert total == pytest.approx(found.gap, abs=1e-9)
+    assert found.other == pytest.approx(0, abs=1e-9)
+    assert found.gap == pytest.approx(decision.ranked[0].score - decision.ranked[1].score)
