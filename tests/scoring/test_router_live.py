@@ -165,9 +165,8 @@ def test_deciding_and_observing_from_many_threads_counts_every_call(snapshot):
     def work(which):
         for number in range(200):
             decision = router.decide(Request(id=f"{which}-{number}", route="maths"))
-            router.observe(
-                Outcome(endpoint=decision.endpoint, request_id=decision.request_id, duration_s=0.1, quality=1)
-            )
+            came = Outcome(endpoint=decision.endpoint, request_id=decision.request_id, duration_s=0.1, quality=1.0)
+            router.observe(came)
 
     threads = [threading.Thread(target=work, args=(which,)) for which in range(4)]
     for thread in threads:

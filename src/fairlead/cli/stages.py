@@ -188,6 +188,7 @@ def decide(
     policy: Annotated[str | None, typer.Option(help="A policy, instead of the published one.")] = None,
     snapshot: Annotated[Path | None, typer.Option(help="The folder a snapshot is published in.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of exploration.")] = 0,
+    explain: Annotated[bool, typer.Option("--explain", help="Say what moved it and what would turn it.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Decide one request with the published snapshot, and say why."""
@@ -196,7 +197,8 @@ def decide(
     router = Router(snapshot or project.find().published, policy, seed=seed)
     body = typer.get_text_stream("stdin").read() if text == "-" else text
     request = Request(text=body, route=route, team=team)
-    decision = router.decide(msgspec.structs.replace(request, id=request_id) if request_id else request)
+    request = msgspec.structs.replace(request, id=request_id) if request_id else request
+    decision = router.decide(request)
     if router.refused:
         typer.echo(f"fairlead: deciding from the last good snapshot: {router.refused}", err=True)
     rows = [
@@ -206,7 +208,11 @@ def decide(
     ]
     reasons = "; ".join(decision.reasons)
     words = f"{decision.endpoint}\n" + "\n".join(rows) + f"\n  {reasons} (decided in {decision.decided_us:.0f} us)"
-    show.result(decision.detail(), words, as_json)
+    found: Any = decision.detail()
+    if explain and decision.endpoint is not None:
+        why = router.explain(request, decision)
+        found, words = {"decision": found, "explanation": why}, f"{words}\n\n{why.to_text()}"
+    show.result(found, words, as_json)
     if decision.endpoint is None:
         raise typer.Exit(1)
 

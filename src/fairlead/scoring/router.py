@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
@@ -26,6 +26,9 @@ from fairlead.scoring.predict import Batch
 from fairlead.scoring.request import Request
 from fairlead.scoring.snapshot import Snapshot, open_published
 from fairlead.scoring.watch import Watch
+
+if TYPE_CHECKING:
+    from fairlead.scoring.explain import Explanation
 
 __all__ = ["Router", "Status"]
 
@@ -157,6 +160,24 @@ class Router:
                 learner.learn(reward)
         except Exception as fault:  # as in `decide`
             self._faults, self._last_fault = self._faults + 1, _brief(fault)
+
+    def explain(self, request: Request, decision: Decision) -> Explanation:
+        """Say what moved a decision, which rule bound it and what would turn it; off the hot path.
+
+        The decision is explained with the snapshot in use: UsageError where that is another than the one that made it.
+        """
+        from fairlead.scoring.explain import explain
+
+        now = self._in_use
+        if decision.snapshot_sha256 != now.version[1]:
+            raise UsageError(
+                f"decision {decision.id}: made with snapshot {decision.snapshot_sha256[:12]}, {now.version[1][:12]} is "
+                "in use now; explain it with a router of the one that made it"
+            )
+        left_out = now.rules.reasons(request, decision.candidates.view)
+        pairs = [(name, reason) for name, reasons in left_out.items() for reason in reasons]
+        seen = decision.candidates
+        return explain(now.predictor, now.policy, request, decision, exclusions=pairs, candidates=seen)
 
     def probabilities(self, batch: Batch, allowed: np.ndarray[Any, Any] | None = None) -> np.ndarray[Any, Any]:
         """Give what `decide` would choose with which probability for a batch of requests: (n, K)."""

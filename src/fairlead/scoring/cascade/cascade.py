@@ -22,9 +22,9 @@ from fairlead.errors import UsageError
 from fairlead.scoring.cascade import plan
 from fairlead.scoring.cascade.answer import Answer
 from fairlead.scoring.cascade.rule import Seen, StoppingRule
+from fairlead.scoring.draw import uniform
 from fairlead.scoring.predict import Batch, Candidates, Predictor
 from fairlead.scoring.request import Request
-from fairlead.scoring.router import uniform
 from fairlead.scoring.snapshot import Snapshot
 
 __all__ = ["Accept", "Ask", "Cascade", "chances"]
