@@ -16,7 +16,7 @@ from fairlead.scoring.live.calls import Call
 from fairlead.scoring.live.company import Company
 from fairlead.scoring.live.endpoint import Endpoint
 from fairlead.scoring.live.peers import ALONE, Others, combine
-from fairlead.scoring.live.published import ADMITTED, AVAILABLE, TURNS, aligned, arrays, as_view, changed
+from fairlead.scoring.live.published import ADMITTED, AVAILABLE, IN_FLIGHT, TURNS, aligned, arrays, as_view, changed
 from fairlead.scoring.live.settings import Settings
 from fairlead.scoring.live.shared import Shared
 from fairlead.scoring.live.warmth import Warmth
@@ -93,8 +93,12 @@ class Live:
                 return
             state = self._states[place]
             mark = self._company.mark(state.name, request_id)
+            open_before = len(state.calls)
             state.begin(request_id, Call(now, max(0.0, tokens), conversation, mark))
-            self._change(place, now)
+            if state.limit is None and not self._company.shares and self._columns[place][ADMITTED] >= 1:
+                self._count(place, len(state.calls) - open_before)
+            else:
+                self._change(place, now)
 
     def end(self, outcome: Outcome) -> None:
         """Take in how a call ended; an outcome of an endpoint that is not there is passed over."""
@@ -177,6 +181,18 @@ class Live:
                 self._publish_all(self._published[0], now)
         finally:
             self._refreshing.release()
+
+    def _count(self, place: int, more: int) -> None:
+        """Publish one more call at a healthy endpoint without a limit: all that changes is two counts."""
+        old = self._columns[place]
+        if not old[AVAILABLE]:
+            return self._change(place, self._clock())
+        new = list(old)
+        new[IN_FLIGHT], new[TURNS] = old[IN_FLIGHT] + more, old[TURNS] + 1
+        self._columns[place] = tuple(new)
+        self._arrays = changed(self._arrays, place, old, self._columns[place])
+        self._published = (self._published[0], as_view(self._arrays))
+        return None
 
     def _change(self, place: int, now: float) -> None:
         """Publish what has just become of one endpoint."""

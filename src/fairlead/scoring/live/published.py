@@ -10,11 +10,12 @@ import numpy as np
 from fairlead.scoring.live.endpoint import COLUMN
 from fairlead.scoring.view import View
 
-__all__ = ["ADMITTED", "AVAILABLE", "TURNS", "Arrays", "aligned", "arrays", "as_view", "changed"]
+__all__ = ["ADMITTED", "AVAILABLE", "IN_FLIGHT", "TURNS", "Arrays", "aligned", "arrays", "as_view", "changed"]
 
 Array = np.ndarray[Any, Any]
 Arrays = tuple[Array, ...]  # one (K,) for each field of COLUMN, none of them writeable
 
+IN_FLIGHT: Final = COLUMN.index("in_flight")
 AVAILABLE: Final = COLUMN.index("available")
 ADMITTED: Final = COLUMN.index("admitted")
 TURNS: Final = COLUMN.index("turns")
@@ -33,10 +34,11 @@ def changed(before: Arrays, place: int, old: tuple[float, ...], new: tuple[float
     """Give the arrays with another column at one place; what stays the same is not copied."""
     after = list(before)
     for field, value in enumerate(new):
-        if value != old[field]:
+        was = old[field]
+        if value != was and (value == value or was == was):  # noqa: PLR0124  an unknown that stays so is no change
             values = before[field].copy()
             values[place] = value
-            values.flags.writeable = False
+            values.setflags(write=False)  # a third of the time that `flags.writeable` takes
             after[field] = values
     return tuple(after)
 
