@@ -61,20 +61,17 @@ FROM (
         """Give SQL for the kind of each line."""
         return f"SELECT place, kind FROM ({self.parsed})"
 
-    def matches(self, slots: Sequence[str], shown: Iterable[str]) -> str:
-        """Give SQL for the lines that are one of `templates` with other values: its number, and the columns that vary.
+    def reads(self, slots: Iterable[str], shown: Iterable[str]) -> str:
+        """Give SQL for the columns of `slots`: place, template, whether all is `spelled` right, and these aliases.
 
-        `templates` has the number, the kind and the pieces p0, p1, ... of templates with these slots in this order;
-        `shown` are aliases to give as they stand. Whether `where` holds is a column, `sound`: as a condition it would
-        be pushed below the parsing, which would then be done again for each part of it.
+        `shown` are aliases to give as they stand. Whether `where` holds is a column, `sound`.
         """
-        text = ", ".join(f"p{number}, {alias}" for number, alias in enumerate(slots))
+        missing = "".join(f", CAST(NULL AS VARCHAR) AS {alias}" for alias in self.slots if alias not in slots)
         columns = "".join(f", {sql} AS {name}" for name, sql in self.columns.items())
         aliases = "".join(f", {alias} AS slot_{alias}" for alias in dict.fromkeys((*self.people.values(), *shown)))
         return f"""\
-SELECT place, template{columns}{aliases}, {" AND ".join(self.where)} AS sound
-FROM ({self.parsed}) JOIN templates USING (kind)
-WHERE concat({text}, p{len(slots)}) = line"""
+SELECT place, template{columns}{aliases}, spelled AND {" AND ".join(self.where)} AS sound
+FROM (SELECT *{missing} FROM slots)"""
 
     def _text_of(self, path: str) -> str | None:
         return next((text for text in self.texts if path.startswith(text + ".")), None)

@@ -7,7 +7,7 @@ reader as before, so the two ways cannot differ in what they accept.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from msgspec import structs
 
-from fairlead.ingest import assemble, template
+from fairlead.ingest import assemble, spans, template
 from fairlead.ingest.bulk import Bulk
 from fairlead.ingest.context import Context
 from fairlead.ingest.readers import Reader
@@ -34,11 +34,10 @@ _MOST_TEMPLATES: Final = 20_000
 _MOST_OF_A_KIND: Final = 8
 _FREE_TEMPLATES: Final = 2_000  # that are learned whether it pays or not
 _LEAST_LINES: Final = 4  # that a template must have stood for on average, to learn more of them
-_BATCH: Final = 4_096  # lines that one thread takes at a time
 
 
 class _Learned(NamedTuple):
-    kind: int
+    layout: spans.Layout
     cut: template.Cut
     fixed: assemble.Fixed
 
@@ -52,9 +51,9 @@ class Lane:
         self._of_a_kind: Counter[int] = Counter()
         self._lines = 0
         self._assembler = assemble.Assembler(bulk, context)
-        self._layouts: dict[tuple[str, ...], pa.Table] = {}
+        self._layouts: dict[spans.Layout, spans.Kinds] = {}
 
-    def take(self, lines: pa.Array, context: Context, query: Query) -> tuple[list[pa.Table], Places]:
+    def take(self, lines: spans.Text, context: Context, query: Query) -> tuple[list[pa.Table], Places]:
         """Give the attempts among lines of text, and the places of the lines that are left for the reader."""
         left: Places = np.arange(len(lines))
         tables, left = self._match(lines, left, context, query)
@@ -64,32 +63,34 @@ class Lane:
         self._lines += len(lines) - len(left)
         return tables, left
 
-    def _match(self, lines: pa.Array, left: Places, context: Context, query: Query) -> tuple[list[pa.Table], Places]:
+    def _match(
+        self, lines: spans.Text, left: Places, context: Context, query: Query
+    ) -> tuple[list[pa.Table], Places]:
         """Give the attempts among some lines by the templates that are known, and the places of the others."""
         tables = []
-        for slots, templates in self._layouts.items():
-            if len(left):
-                shown = self._assembler.shown(slots)
-                sql = self._bulk.matches(slots, shown)
-                found = query(sql, {"lines": _placed(lines, left), "templates": templates})
+        for layout, kinds in self._layouts.items():
+            slots = kinds.match(lines, left) if len(left) else None
+            if slots is not None:
+                found = query(self._bulk.reads(layout.slots, self._assembler.shown(layout.slots)), {"slots": slots})
                 found = arrow.gather(found, np.flatnonzero(found.column("sound").fill_null(False).to_numpy()))
                 if found.num_rows:
                     tables.append(self._assembler.attempts(found, context))
                     left = np.setdiff1d(left, found.column("place").to_numpy(), assume_unique=True)
         return tables, left
 
-    def _learn(self, lines: pa.Array, left: Places, context: Context, query: Query) -> bool:
+    def _learn(self, lines: spans.Text, left: Places, context: Context, query: Query) -> bool:
         """Learn a template from one line of each kind among those that no template matches."""
         if len(self._learned) >= min(_MOST_TEMPLATES, max(_FREE_TEMPLATES, self._lines // _LEAST_LINES)):
             return False
-        kinds = query(self._bulk.kinds(), {"lines": _placed(lines, left)})
+        texts = lines.lines(left)
+        kinds = query(self._bulk.kinds(), {"lines": pa.table({"place": np.arange(len(left)), "line": texts})})
         first = dict(zip(kinds.column("kind").to_pylist()[::-1], kinds.column("place").to_pylist()[::-1], strict=True))
         found = {}
         for kind, place in first.items():
             if self._of_a_kind[kind] < _MOST_OF_A_KIND:
-                made = self._template(lines[place].as_py(), kind)
+                made = self._template(texts[place].as_py())
                 if made is not None:
-                    found[place] = made
+                    found[int(left[place])] = made
                 # A kind of which two lines did not do, such as failed calls, is not worth looking at again.
                 self._of_a_kind[kind] += 1 if made is not None else _MOST_OF_A_KIND // 2
         if not found:
@@ -98,7 +99,7 @@ class Lane:
         self._add(kept)
         return bool(kept)
 
-    def _template(self, line: str, kind: int) -> _Learned | None:
+    def _template(self, line: str) -> _Learned | None:
         """Make a template of a line; None for a line that the reader refuses, or of which more than columns vary."""
         try:
             record = msgspec.json.decode(line)
@@ -111,10 +112,12 @@ class Lane:
             return None
         if cut is None or not cut.slots or len(agreed) != 1 or not isinstance(agreed[0], Attempt):
             return None
-        fixed = assemble.fixed(rows[0], agreed[0].attributes, self._bulk)
-        return None if fixed is None else _Learned(kind, cut, fixed)
+        fixed, layout = assemble.fixed(rows[0], agreed[0].attributes, self._bulk), spans.layout(cut)
+        return None if fixed is None or layout is None else _Learned(layout, cut, fixed)
 
-    def _right(self, lines: pa.Array, found: dict[int, _Learned], context: Context, query: Query) -> list[_Learned]:
+    def _right(
+        self, lines: spans.Text, found: dict[int, _Learned], context: Context, query: Query
+    ) -> list[_Learned]:
         """Give those that give for their own line what the reader gives for it."""
         trial = Lane(self._reader, self._bulk, self._context)
         trial._add(list(found.values()))
@@ -127,26 +130,11 @@ class Lane:
 
     def _add(self, learned: list[_Learned]) -> None:
         numbers = self._assembler.add([one.fixed for one in learned], [one.cut.slots for one in learned])
-        layouts: dict[tuple[str, ...], list[tuple[int, _Learned]]] = defaultdict(list)
         for number, one in zip(numbers, learned, strict=True):
-            layouts[one.cut.slots].append((number, one))
+            if one.layout not in self._layouts:
+                self._layouts[one.layout] = spans.Kinds(one.layout)
+            self._layouts[one.layout].add(number, one.cut.pieces)
         self._learned += learned
-        for slots, members in layouts.items():
-            pieces = zip(*(one.cut.pieces for _, one in members), strict=True)
-            table = pa.table(
-                {
-                    "template": pa.array([number for number, _ in members], pa.int64()),
-                    "kind": pa.array([one.kind for _, one in members], pa.uint64()),
-                    **{f"p{index}": pa.array(piece, pa.string()) for index, piece in enumerate(pieces)},
-                }
-            )
-            before = self._layouts.get(slots)
-            self._layouts[slots] = table if before is None else pa.concat_tables([before, table])
-
-
-def _placed(lines: pa.Array, places: Places) -> pa.Table:
-    chosen = lines if len(places) == len(lines) else lines.take(pa.array(places))
-    return pa.Table.from_batches(pa.table({"place": places, "line": chosen}).to_batches(max_chunksize=_BATCH))
 
 
 def _agree(attempt: Attempt) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from fairlead.ingest import lines
+from fairlead.ingest import lines, spans
 from fairlead.ingest.blocks import Block, blocks
 from fairlead.ingest.columns import Columns
 from fairlead.ingest.context import Context
@@ -44,7 +44,7 @@ class Lanes:
     def _block(self, load: Load, block: Block, context: Context) -> Iterator[Entry]:
         left: Iterable[int] = range(len(block.ends))
         lane = self._lane(block, context) if len(block.ends) >= _LEAST_LINES else None
-        texts = None if lane is None else block.lines()
+        texts = spans.Text(block.data, block.ends) if lane is not None and block.is_text() else None
         if lane is not None and texts is not None:
             tables, places = lane.take(texts, context, load.query)
             for table in tables:
