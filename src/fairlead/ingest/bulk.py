@@ -1,9 +1,9 @@
-"""What a reader says of its lines so that SQL can read many at once, and the SQL that follows from it."""
+"""What a reader says of its lines so that many can be read at once."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -13,65 +13,54 @@ _LEAF: Final = "VARCHAR"
 _ENDS: Final = ("}\n", "}\r\n")
 
 
+# Gives further columns of the values, and for which lines they are right.
+Derive = Callable[[Mapping[str, Any]], tuple[dict[str, Any], Any]]
+
+
 class Bulk:
     """Which values vary from line to line, and how columns follow from them.
 
-    `slots` gives each varying value an alias and says where it stands, `copies` names the other places where the same
-    value stands, `texts` the strings that hold JSON themselves. `key` names values by which kinds of lines are told
-    apart quickly. `columns` has the SQL of each column that varies, over the aliases as text; `where` what must hold of
-    them for that SQL to be right; `people` the aliases of ids that are hashed, by column. A varying duration is given
-    in microseconds and a cost in units of 1e-12 USD.
+    `slots` gives each varying value an alias and says of which kind it is (see `typed.read`) and where it stands,
+    `copies` names the other places where the same value stands, `texts` the strings that hold JSON themselves. `key`
+    names values by which kinds of lines are told apart quickly. `columns` names the alias of each column that is a
+    value as it stands, `people` that of each id to be hashed; `derive` works out the others of the `needed` values
+    and those that are there. A duration is given in microseconds and a cost in units of 1e-12 USD.
     """
 
     def __init__(
         self,
         *,
-        slots: dict[str, str],
+        slots: dict[str, tuple[str, str]],
         copies: dict[str, str],
         texts: Sequence[str],
         key: Sequence[str],
         columns: dict[str, str],
         people: dict[str, str],
-        where: Sequence[str],
+        needed: Sequence[str],
+        derive: Derive,
     ) -> None:
-        self.slots, self.copies, self.texts, self.key = slots, copies, tuple(texts), tuple(key)
-        self.columns, self.people, self.where = columns, people, tuple(where)
+        self.kinds = {alias: kind for alias, (kind, _) in slots.items()}
+        self.places = {alias: path for alias, (_, path) in slots.items()}
+        self.copies, self.texts, self.key = copies, tuple(texts), tuple(key)
+        self.columns, self.people, self.needed, self.derive = columns, people, frozenset(needed), derive
 
     @cached_property
     def aliases(self) -> dict[str, str]:
         """The alias of every place that has one."""
-        return {path: alias for alias, path in self.slots.items()} | self.copies
+        return {path: alias for alias, path in self.places.items()} | self.copies
 
     @cached_property
-    def parsed(self) -> str:
-        """SQL that gives each of `lines` (place, line) with its aliases and the hash `kind` of its key."""
-        paths = [*self.slots.values(), *self.key]
-        outer = [path for path in paths if self._text_of(path) is None]
-        inner = {text: [p.removeprefix(text + ".") for p in paths if self._text_of(p) == text] for text in self.texts}
-        opened = "".join(f", {_parsed(f'x.{text}', found, ('}',))} AS x_{text}" for text, found in inner.items())
-        aliases = ", ".join(f"{self._value(path)} AS {alias}" for alias, path in self.slots.items())
+    def sorted(self) -> str:
+        """SQL that gives each of `lines` (place, line) with the hash `kind` of its key."""
+        outer = [path for path in self.key if self._text_of(path) is None]
+        inner = {text: [p.removeprefix(text + ".") for p in self.key if self._text_of(p) == text] for text in self.texts}
+        opened = "".join(f", {_parsed(f'x.{text}', found, ('}',))} AS x_{text}" for text, found in inner.items() if found)
         return f"""\
-SELECT place, line, {aliases}, hash({", ".join(self._value(path) for path in self.key)}) AS kind
+SELECT place, hash({", ".join(self._value(path) for path in self.key)}) AS kind
 FROM (
-    SELECT place, line, x{opened}
-    FROM (SELECT place, line, {_parsed("line", [*outer, *self.texts], _ENDS)} AS x FROM lines)
+    SELECT place, x{opened}
+    FROM (SELECT place, {_parsed("line", [*outer, *self.texts], _ENDS)} AS x FROM lines)
 )"""
-
-    def kinds(self) -> str:
-        """Give SQL for the kind of each line."""
-        return f"SELECT place, kind FROM ({self.parsed})"
-
-    def reads(self, slots: Iterable[str], shown: Iterable[str]) -> str:
-        """Give SQL for the columns of `slots`: place, template, whether all is `spelled` right, and these aliases.
-
-        `shown` are aliases to give as they stand. Whether `where` holds is a column, `sound`.
-        """
-        missing = "".join(f", CAST(NULL AS VARCHAR) AS {alias}" for alias in self.slots if alias not in slots)
-        columns = "".join(f", {sql} AS {name}" for name, sql in self.columns.items())
-        aliases = "".join(f", {alias} AS slot_{alias}" for alias in dict.fromkeys((*self.people.values(), *shown)))
-        return f"""\
-SELECT place, template{columns}{aliases}, spelled AND {" AND ".join(self.where)} AS sound
-FROM (SELECT *{missing} FROM slots)"""
 
     def _text_of(self, path: str) -> str | None:
         return next((text for text in self.texts if path.startswith(text + ".")), None)

@@ -1,4 +1,4 @@
-"""The set-based way of reading a log: lines that differ only in known slots are read by SQL, all at once.
+"""The set-based way of reading a log: lines that differ only in known slots are read all at once.
 
 The first line of each kind is read by the reader itself; what it gives for everything but the slots holds for every
 line that is the same text with other values in the slots, which is checked letter by letter. Any other line goes to the
@@ -22,7 +22,6 @@ from fairlead.ingest.bulk import Bulk
 from fairlead.ingest.context import Context
 from fairlead.ingest.readers import Reader
 from fairlead.schema import Attempt
-from fairlead.store import arrow
 
 __all__ = ["Lane", "Query"]
 
@@ -56,26 +55,23 @@ class Lane:
     def take(self, lines: spans.Text, context: Context, query: Query) -> tuple[list[pa.Table], Places]:
         """Give the attempts among lines of text, and the places of the lines that are left for the reader."""
         left: Places = np.arange(len(lines))
-        tables, left = self._match(lines, left, context, query)
+        tables, left = self._match(lines, left, context)
         if len(left) and self._learn(lines, left, context, query):
-            more, left = self._match(lines, left, context, query)
+            more, left = self._match(lines, left, context)
             tables += more
         self._lines += len(lines) - len(left)
         return tables, left
 
-    def _match(
-        self, lines: spans.Text, left: Places, context: Context, query: Query
-    ) -> tuple[list[pa.Table], Places]:
+    def _match(self, lines: spans.Text, left: Places, context: Context) -> tuple[list[pa.Table], Places]:
         """Give the attempts among some lines by the templates that are known, and the places of the others."""
         tables = []
-        for layout, kinds in self._layouts.items():
+        for kinds in self._layouts.values():
             slots = kinds.match(lines, left) if len(left) else None
             if slots is not None:
-                found = query(self._bulk.reads(layout.slots, self._assembler.shown(layout.slots)), {"slots": slots})
-                found = arrow.gather(found, np.flatnonzero(found.column("sound").fill_null(False).to_numpy()))
-                if found.num_rows:
-                    tables.append(self._assembler.attempts(found, context))
-                    left = np.setdiff1d(left, found.column("place").to_numpy(), assume_unique=True)
+                places, table = self._assembler.attempts(slots, context)
+                if len(places):
+                    tables.append(table)
+                    left = np.setdiff1d(left, places, assume_unique=True)
         return tables, left
 
     def _learn(self, lines: spans.Text, left: Places, context: Context, query: Query) -> bool:
@@ -83,7 +79,7 @@ class Lane:
         if len(self._learned) >= min(_MOST_TEMPLATES, max(_FREE_TEMPLATES, self._lines // _LEAST_LINES)):
             return False
         texts = lines.lines(left)
-        kinds = query(self._bulk.kinds(), {"lines": pa.table({"place": np.arange(len(left)), "line": texts})})
+        kinds = query(self._bulk.sorted, {"lines": pa.table({"place": np.arange(len(left)), "line": texts})})
         first = dict(zip(kinds.column("kind").to_pylist()[::-1], kinds.column("place").to_pylist()[::-1], strict=True))
         found = {}
         for kind, place in first.items():
@@ -95,7 +91,7 @@ class Lane:
                 self._of_a_kind[kind] += 1 if made is not None else _MOST_OF_A_KIND // 2
         if not found:
             return False
-        kept = self._right(lines, found, context, query)
+        kept = self._right(lines, found, context)
         self._add(kept)
         return bool(kept)
 
@@ -110,26 +106,24 @@ class Lane:
             agreed = tuple(self._reader.read(record, replace(self._context, price=_agree)))
         except Exception:  # whatever is wrong with it, the reader will say so when it is asked for this line
             return None
-        if cut is None or not cut.slots or len(agreed) != 1 or not isinstance(agreed[0], Attempt):
+        if cut is None or not self._bulk.needed <= set(cut.slots) or len(agreed) != 1 or not isinstance(agreed[0], Attempt):
             return None
         fixed, layout = assemble.fixed(rows[0], agreed[0].attributes, self._bulk), spans.layout(cut)
         return None if fixed is None or layout is None else _Learned(layout, cut, fixed)
 
-    def _right(
-        self, lines: spans.Text, found: dict[int, _Learned], context: Context, query: Query
-    ) -> list[_Learned]:
+    def _right(self, lines: spans.Text, found: dict[int, _Learned], context: Context) -> list[_Learned]:
         """Give those that give for their own line what the reader gives for it."""
         trial = Lane(self._reader, self._bulk, self._context)
         trial._add(list(found.values()))
         places = np.array(sorted(found), dtype=np.int64)
-        tables, _ = trial._match(lines, places, context, query)
+        tables, _ = trial._match(lines, places, context)
         rows = {row["source_record_id"]: row for table in tables for row in table.to_pylist()}
         attempts = [structs.replace(one.fixed.attempt, ingested_at=context.ingested_at) for one in found.values()]
         pairs = [(context.priced(attempt), one.fixed) for attempt, one in zip(attempts, found.values(), strict=True)]
         return [one for one, right in zip(found.values(), assemble.same(rows, pairs), strict=True) if right]
 
     def _add(self, learned: list[_Learned]) -> None:
-        numbers = self._assembler.add([one.fixed for one in learned], [one.cut.slots for one in learned])
+        numbers = self._assembler.add([one.fixed for one in learned])
         for number, one in zip(numbers, learned, strict=True):
             if one.layout not in self._layouts:
                 self._layouts[one.layout] = spans.Kinds(one.layout)

@@ -12,17 +12,14 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fairlead.ingest import template
 
-__all__ = ["Kinds", "Layout", "Text", "layout"]
+__all__ = ["Kinds", "Layout", "Slots", "Text", "layout"]
 
 _LOOK: Final = 1 << 17  # bytes at a time, which stay in the cache
 _QUOTE: Final = 34
 _SPACE: Final = 32  # what is below it has no place in JSON but between values
-# A number that no parser could refuse or round to infinity, as JSON spells it.
-_NUMBER: Final = r"^-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,30})?([eE][-+]?[0-9]{1,2})?$"
 _MIX: Final = np.random.default_rng(0).integers(1, 2**62, 4_096, dtype=np.int64)
 
 Places = np.ndarray[Any, np.dtype[np.int64]]
@@ -67,10 +64,34 @@ class Layout(NamedTuple):
     after: tuple[int, ...]
     trail: tuple[int, ...]
 
-    @property
-    def first(self) -> dict[str, int]:
-        """Where each slot stands first."""
-        return {alias: place for place, alias in reversed(list(enumerate(self.slots)))}
+
+class Span(NamedTuple):
+    """Where a slot is in each of some lines."""
+
+    start: Places
+    end: Places
+    number: bool
+
+
+class Slots(NamedTuple):
+    """Lines of known templates: their places, their templates, and every place of each slot."""
+
+    data: bytes
+    places: Places
+    templates: Places
+    spans: dict[str, list[Span]]
+
+    def cut(self, span: Span) -> pa.Array:
+        """Give what stands there, as text."""
+        return _cut(self.data, span.start, span.end)
+
+    def of(self, chosen: Places) -> Slots:
+        """Give some of the lines."""
+        spans = {
+            alias: [Span(one.start[chosen], one.end[chosen], one.number) for one in found]
+            for alias, found in self.spans.items()
+        }
+        return Slots(self.data, self.places[chosen], self.templates[chosen], spans)
 
 
 def layout(cut: template.Cut) -> Layout | None:
@@ -106,11 +127,10 @@ class Kinds:
         if (known[0] == shape).all():
             known[1].setdefault(b"".join(parts), number)
 
-    def match(self, text: Text, left: Places) -> pa.Table | None:
-        """Give the lines of these templates: their places, their templates and what their slots hold, as text.
+    def match(self, text: Text, left: Places) -> Slots | None:
+        """Give the lines that are the text of one of these templates but for the slots; None when there are none.
 
-        `sound` says of a line whether the same value stands wherever the same slot is, and no slot could be read
-        differently from how it is spelled. None when there is no such line.
+        A slot may hold anything but a quote, and a slot that stands twice may hold two values.
         """
         places = left[text.counts[left] == self._layout.quotes]
         if not len(places):
@@ -132,7 +152,10 @@ class Kinds:
             return None
         if len(chosen) < len(places):
             places, templates, starts, ends = places[chosen], templates[chosen], starts[:, chosen], ends[:, chosen]
-        return self._table(text, places, templates, starts, ends)
+        spans: dict[str, list[Span]] = {}
+        for alias, number, start, end in zip(self._layout.slots, self._layout.numbers, starts, ends, strict=True):
+            spans.setdefault(alias, []).append(Span(start, end, number))
+        return Slots(text.data, places, templates, spans)
 
     def _groups(self, shapes: Places, usual: Any) -> Iterator[tuple[Places, dict[bytes, int], Places]]:
         """Give the lines whose pieces are as long as those of a template, lines with the same lengths together."""
@@ -145,21 +168,6 @@ class Kinds:
                 alike = usual[members] & (shapes[:, members] == shape[:, None]).all(axis=0)
                 if alike.any():
                     yield shape, numbers, members[alike]
-
-    def _table(self, text: Text, places: Places, templates: Places, starts: Places, ends: Places) -> pa.Table:
-        columns: dict[str, Any] = {}
-        sound: Any = pa.array(np.ones(len(places), bool))
-        for alias, number, start, end in zip(self._layout.slots, self._layout.numbers, starts, ends, strict=True):
-            found = _cut(text.data, start, end)
-            if alias in columns:
-                sound = pc.and_(sound, pc.equal(found, columns[alias]))
-            else:
-                columns[alias] = found
-            if number:
-                sound = pc.and_(sound, pc.match_substring_regex(found, _NUMBER))
-            else:
-                sound = pc.and_(sound, pc.invert(pc.match_substring(found, "\\")))
-        return pa.table({"place": places, "template": templates, "spelled": sound, **columns})
 
 
 def _at(text: Text, first: Places, which: Sequence[int], away: Sequence[int], sign: int) -> Places:
