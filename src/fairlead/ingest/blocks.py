@@ -13,7 +13,7 @@ from fairlead.ingest.quarantine import BadRecordError
 
 __all__ = ["Block", "blocks"]
 
-_SIZE: Final = 32 << 20
+_SIZE: Final = 16 << 20
 _MOST: Final = 64 << 20  # without an end of line; such a line is not for us
 _LOOK: Final = 1 << 18  # bytes at a time, which stay in the cache
 _NEWLINE: Final = 10

@@ -8,7 +8,6 @@ reader as before, so the two ways cannot differ in what they accept.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -23,12 +22,11 @@ from fairlead.ingest.context import Context
 from fairlead.ingest.readers import Reader
 from fairlead.schema import Attempt
 
-__all__ = ["Lane", "Query"]
+__all__ = ["Begun", "Lane"]
 
-# Runs a SELECT over named Arrow tables.
-Query = Callable[[str, Mapping[str, pa.Table]], pa.Table]
 Places = np.ndarray[Any, np.dtype[np.int64]]
 
+_decode: Final = msgspec.json.Decoder().decode
 _MOST_TEMPLATES: Final = 20_000
 _MOST_OF_A_KIND: Final = 8
 _FREE_TEMPLATES: Final = 2_000  # that are learned whether it pays or not
@@ -41,22 +39,38 @@ class _Learned(NamedTuple):
     fixed: assemble.Fixed
 
 
+class Begun(NamedTuple):
+    """What was made of some lines by the templates that were known then."""
+
+    known: int
+    tables: list[pa.Table]
+    left: Places
+
+
 class Lane:
     """Reads the lines of one format; it learns their kinds as they come, and keeps them from file to file."""
 
     def __init__(self, reader: Reader, bulk: Bulk, context: Context) -> None:
         self._reader, self._bulk, self._context = reader, bulk, context
         self._learned: list[_Learned] = []
-        self._of_a_kind: Counter[int] = Counter()
+        self._of_a_kind: Counter[bytes] = Counter()
         self._lines = 0
         self._assembler = assemble.Assembler(bulk, context)
         self._layouts: dict[spans.Layout, spans.Kinds] = {}
 
-    def take(self, lines: spans.Text, context: Context, query: Query) -> tuple[list[pa.Table], Places]:
+    def begin(self, lines: spans.Text, context: Context) -> Begun:
+        """Do what can be done with the templates that are known now; several threads may."""
+        known = len(self._learned)
+        tables, left = self._match(lines, np.arange(len(lines)), context)
+        return Begun(known, tables, left)
+
+    def take(self, lines: spans.Text, begun: Begun, context: Context) -> tuple[list[pa.Table], Places]:
         """Give the attempts among lines of text, and the places of the lines that are left for the reader."""
-        left: Places = np.arange(len(lines))
-        tables, left = self._match(lines, left, context)
-        if len(left) and self._learn(lines, left, context, query):
+        known, tables, left = begun
+        if len(left) and known < len(self._learned):
+            more, left = self._match(lines, left, context)
+            tables += more
+        if len(left) and self._learn(lines, left, context):
             more, left = self._match(lines, left, context)
             tables += more
         self._lines += len(lines) - len(left)
@@ -65,7 +79,7 @@ class Lane:
     def _match(self, lines: spans.Text, left: Places, context: Context) -> tuple[list[pa.Table], Places]:
         """Give the attempts among some lines by the templates that are known, and the places of the others."""
         tables = []
-        for kinds in self._layouts.values():
+        for kinds in tuple(self._layouts.values()):
             slots = kinds.match(lines, left) if len(left) else None
             if slots is not None:
                 places, table = self._assembler.attempts(slots, context)
@@ -74,19 +88,21 @@ class Lane:
                     left = np.setdiff1d(left, places, assume_unique=True)
         return tables, left
 
-    def _learn(self, lines: spans.Text, left: Places, context: Context, query: Query) -> bool:
+    def _learn(self, lines: spans.Text, left: Places, context: Context) -> bool:
         """Learn a template from one line of each kind among those that no template matches."""
         if len(self._learned) >= min(_MOST_TEMPLATES, max(_FREE_TEMPLATES, self._lines // _LEAST_LINES)):
             return False
-        texts = lines.lines(left)
-        kinds = query(self._bulk.sorted, {"lines": pa.table({"place": np.arange(len(left)), "line": texts})})
-        first = dict(zip(kinds.column("kind").to_pylist()[::-1], kinds.column("place").to_pylist()[::-1], strict=True))
+        first: dict[bytes, int] = {}
+        for place in left.tolist():
+            kind = self._kind(lines.line(place))
+            if kind is not None:
+                first.setdefault(kind, place)
         found = {}
         for kind, place in first.items():
             if self._of_a_kind[kind] < _MOST_OF_A_KIND:
-                made = self._template(texts[place].as_py())
+                made = self._template(lines.line(place).decode())
                 if made is not None:
-                    found[int(left[place])] = made
+                    found[place] = made
                 # A kind of which two lines did not do, such as failed calls, is not worth looking at again.
                 self._of_a_kind[kind] += 1 if made is not None else _MOST_OF_A_KIND // 2
         if not found:
@@ -94,6 +110,14 @@ class Lane:
         kept = self._right(lines, found, context)
         self._add(kept)
         return bool(kept)
+
+    def _kind(self, line: bytes) -> bytes | None:
+        """Tell which kind of line it is; None where it is none that could be learned."""
+        try:
+            record = _decode(line)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return None
+        return msgspec.json.encode([record.get(name) for name in self._bulk.key]) if type(record) is dict else None
 
     def _template(self, line: str) -> _Learned | None:
         """Make a template of a line; None for a line that the reader refuses, or of which more than columns vary."""
@@ -106,7 +130,9 @@ class Lane:
             agreed = tuple(self._reader.read(record, replace(self._context, price=_agree)))
         except Exception:  # whatever is wrong with it, the reader will say so when it is asked for this line
             return None
-        if cut is None or not self._bulk.needed <= set(cut.slots) or len(agreed) != 1 or not isinstance(agreed[0], Attempt):
+        if cut is None or not self._bulk.needed <= set(cut.slots) or len(agreed) != 1:
+            return None
+        if not isinstance(agreed[0], Attempt):
             return None
         fixed, layout = assemble.fixed(rows[0], agreed[0].attributes, self._bulk), spans.layout(cut)
         return None if fixed is None or layout is None else _Learned(layout, cut, fixed)

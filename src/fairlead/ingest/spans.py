@@ -19,6 +19,7 @@ __all__ = ["Kinds", "Layout", "Slots", "Text", "layout"]
 
 _LOOK: Final = 1 << 17  # bytes at a time, which stay in the cache
 _QUOTE: Final = 34
+_RETURN: Final = 13
 _SPACE: Final = 32  # what is below it has no place in JSON but between values
 _MIX: Final = np.random.default_rng(0).integers(1, 2**62, 4_096, dtype=np.int64)
 
@@ -43,14 +44,15 @@ class Text:
         self.counts: Places = np.diff(first, append=len(self.quotes))
         if sum(odd) > len(ends):  # a tab or the like somewhere; a line that has one is not for us
             places = np.flatnonzero(seen < _SPACE)
-            self.counts[np.diff(np.searchsorted(places, self.starts), append=len(places)) != 1] = -1
+            usual = 1 + (seen[ends - 2] == _RETURN)
+            self.counts[np.diff(np.searchsorted(places, self.starts), append=len(places)) != usual] = -1
 
     def __len__(self) -> int:
         return len(self.ends)
 
-    def lines(self, places: Places) -> pa.Array:
-        """Give some lines as text."""
-        return _cut(self.data, self.starts[places], self.ends[places])
+    def line(self, place: int) -> bytes:
+        """Give one line."""
+        return self.data[self.starts[place] : self.ends[place]]
 
 
 class Layout(NamedTuple):

@@ -17,7 +17,7 @@ from fairlead.ingest.spans import Slots
 
 __all__ = ["Typed", "read"]
 
-_ID, _UUID, _MOMENT, _COUNT, _NUMBER, _TEXT = "id", "uuid", "moment", "count", "number", "text"
+_ID, _UUID, _MOMENT, _COUNT, _NUMBER, _TEXT, _UNREAD = "id", "uuid", "moment", "count", "number", "text", "unread"
 # A number that no parser refuses or rounds to infinity, as JSON spells it.
 _JSON_NUMBER: Final = r"^-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,30})?([eE][-+]?[0-9]{1,2})?$"
 _MOST_LETTERS: Final = 1_024  # of an id
@@ -44,7 +44,10 @@ class Typed(NamedTuple):
 
 
 def read(slots: Slots, kinds: Mapping[str, str]) -> Typed:
-    """Read each slot by its kind: `id`, `uuid`, `text` (of any length), `moment`, `count` or `number`."""
+    """Read each slot by its kind: `id`, `uuid`, `text` (of any length), `moment`, `count` or `number`.
+
+    What is `unread` is a number as well, but no column needs it.
+    """
     sound: Truths = np.ones(len(slots.places), bool)
     values: dict[str, Any] = {}
     for alias, spans in slots.spans.items():
@@ -60,8 +63,8 @@ def read(slots: Slots, kinds: Mapping[str, str]) -> Typed:
         else:
             text = slots.cut(first)
             values[alias], good = _worded(kind, text, first.end - first.start)
-        if kind != _NUMBER and any(span.number for span in spans):
-            good &= _numbers(slots.cut(first))[1]
+        if kind not in (_NUMBER, _UNREAD) and any(span.number for span in spans):
+            good &= _true(pc.match_substring_regex(slots.cut(first), _JSON_NUMBER))
         for other in others:
             good &= _true(pc.equal(slots.cut(other), text))
         sound &= good
@@ -71,6 +74,8 @@ def read(slots: Slots, kinds: Mapping[str, str]) -> Typed:
 def _worded(kind: str, text: pa.Array, lengths: Integers) -> tuple[Any, Truths]:
     if kind == _NUMBER:
         return _numbers(text)
+    if kind == _UNREAD:
+        return text, _true(pc.match_substring_regex(text, _JSON_NUMBER))
     if kind == _UUID:
         return text, _uuids(text, lengths)
     coded = text.dictionary_encode() if kind == _TEXT else text
@@ -97,7 +102,8 @@ def _uuids(text: pa.Array, lengths: Integers) -> Truths:
     letters = np.frombuffer(text.buffers()[2], np.uint8, len(text) * _UUID_LENGTH).reshape(-1, _UUID_LENGTH)
     is_hex = _HEX[letters]
     is_hex[:, _DASHES] = letters[:, _DASHES] == _MINUS
-    return is_hex.all(axis=1)
+    whole: Truths = np.logical_and.reduce(is_hex, axis=1)
+    return whole
 
 
 def _counts(data: bytes, starts: Integers, ends: Integers) -> tuple[Integers, Truths]:
