@@ -5,7 +5,6 @@ import random
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -110,7 +109,7 @@ def test_many_lines_at_once_are_read_as_one_by_one(tmp_path: Path, monkeypatch: 
     matched = []
     take = stream.Lane.take
 
-    def counted(lane: Any, texts: pa.Array, *rest: Any) -> Any:
+    def counted(lane: Any, texts: Any, *rest: Any) -> Any:
         tables, left = take(lane, texts, *rest)
         matched.append((len(texts), len(left)))
         return tables, left

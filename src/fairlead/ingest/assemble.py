@@ -1,4 +1,4 @@
-"""Attempts as Arrow columns: what a template holds for all its lines, beside what SQL read of each."""
+"""Attempts as Arrow columns: what a template holds for all its lines, beside what was read of each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct, structs
 
-from fairlead.ingest import pricing, template
+from fairlead.ingest import pricing, spans, template, typed
 from fairlead.ingest.bulk import Bulk
 from fairlead.ingest.context import Context
 from fairlead.schema import Attempt, record_id
@@ -19,6 +19,10 @@ from fairlead.store import arrow
 
 __all__ = ["Assembler", "Fixed", "fixed", "is_plain", "same"]
 
+Places = np.ndarray[Any, np.dtype[np.int64]]
+
+_DAY_US: Final = 86_400_000_000
+_MOMENT: Final = pa.timestamp("us", tz="UTC")
 _MONEY: Final = pa.decimal128(18, 12)
 _NAME: Final = ("source", "source_instance", "source_record_id", "attempt_index")
 _REPORTED, _LISTED, _ATTRIBUTES = "reported_cost_usd", "list_cost_usd", "attributes"
@@ -73,80 +77,95 @@ class Assembler:
     def __init__(self, bulk: Bulk, context: Context) -> None:
         self._bulk = bulk
         self._known: list[Fixed] = []
-        self._columns: pa.Table | None = None
+        self._fixed: dict[str, pa.Array] = {}  # what each column holds, a value for each template
         self._sheets = None if context.price is None else pricing.Sheets(context.price)
-        self._shown: dict[tuple[str, ...], set[str]] = {}
 
-    def add(self, known: Sequence[Fixed], slots: Sequence[tuple[str, ...]]) -> range:
+    def add(self, known: Sequence[Fixed]) -> range:
         """Take templates in, and give their numbers."""
         start = len(self._known)
         self._known += known
-        for one, order in zip(known, slots, strict=True):
-            self._shown.setdefault(order, set()).update(one.apart.slots if one.apart else ())
         if known:
-            rows = arrow.as_table("attempts", [one.attempt for one in known])
-            before = [] if self._columns is None else [self._columns]
-            self._columns = pa.concat_tables([*before, rows]).unify_dictionaries().combine_chunks()
+            rows = arrow.as_table("attempts", [one.attempt for one in self._known])
+            self._fixed = {name: rows.column(name).combine_chunks() for name in rows.column_names}
+            self._fixed["agreed"] = pa.array([one.agreed for one in self._known], pa.string())
         return range(start, len(self._known))
 
-    def shown(self, slots: tuple[str, ...]) -> list[str]:
-        """Name the aliases that attributes may hold."""
-        return sorted(self._shown.get(slots, ()))
-
-    def attempts(self, found: pa.Table, context: Context) -> pa.Table:
-        """Make the canonical columns of what `Bulk.matches` found; `event_id` is left to be derived."""
-        which = found.column("template").to_numpy()
-        made: dict[str, Any] = {name: found.column(name) for name in self._bulk.columns}
-        made |= {name: _hashed(found.column(f"slot_{alias}"), context) for name, alias in self._bulk.people.items()}
+    def attempts(self, slots: spans.Slots, context: Context) -> tuple[Places, pa.Table]:
+        """Give the places of the lines that can be read at once, and their attempts; `event_id` is to be derived."""
+        sound, values = typed.read(slots, self._bulk.kinds)
+        derived, right = self._bulk.derive(values)
+        chosen = np.flatnonzero(sound & right)
+        if not len(chosen):
+            return chosen, arrow.schema("attempts").empty_table()
+        if len(chosen) < len(sound):
+            slots = slots.of(chosen)
+            values, derived = _some(values, chosen), _some(derived, chosen)
+        which = slots.templates
+        made: dict[str, Any] = {name: values[alias] for name, alias in self._bulk.columns.items() if alias in values}
+        made |= {name: _hashed(values[alias], context) for name, alias in self._bulk.people.items() if alias in values}
+        made |= derived
         made["event_id"] = pa.nulls(len(which), pa.string())
-        made["ingested_at"] = pa.array([context.ingested_at] * len(which), pa.timestamp("us", tz="UTC"))
-        made["event_date"] = pc.cast(made["start_time"], pa.date32())
+        made["ingested_at"] = pa.repeat(pa.scalar(context.ingested_at, _MOMENT), len(which))
+        made["event_date"] = pa.array((made["start_time"] // _DAY_US).astype(np.int32)).cast(pa.date32())
         listed, made["price_source"] = self._list_costs(which, made)
-        reported = found.column(_REPORTED).to_numpy()
+        reported = made[_REPORTED]
         made[_REPORTED], made[_LISTED] = _money(reported), _money(listed)
-        made[_ATTRIBUTES] = self._attributes(found, which, (listed == reported) & (listed >= 0))
-        columns = []
-        for field in arrow.schema("attempts"):
-            value = made.get(field.name)
-            if value is None:
-                value = self._taken(field, which)
-            elif str(field.name).endswith("_s"):
-                value = pc.divide(pc.cast(value, pa.float64()), 1e6)
-            columns.append(pc.cast(value, field.type) if value.type != field.type else value)
-        return pa.Table.from_arrays(columns, schema=arrow.schema("attempts"))
+        made[_ATTRIBUTES] = self._attributes(slots, (listed == reported) & (listed >= 0))
+        columns = [
+            self._taken(field, which) if made.get(field.name) is None else _column(made[field.name], field)
+            for field in arrow.schema("attempts")
+        ]
+        return slots.places, pa.Table.from_arrays(columns, schema=arrow.schema("attempts"))
 
-    def _taken(self, field: pa.Field, which: Any) -> Any:
-        assert self._columns is not None  # noqa: S101  there is no match without a template
-        values = self._columns.column(field.name)
-        return pa.nulls(len(which), field.type) if values.null_count == len(values) else values.take(pa.array(which))
+    def _taken(self, field: pa.Field, which: Places) -> Any:
+        values = self._fixed[field.name]
+        if values.null_count == len(values):
+            return pa.nulls(len(which), field.type)
+        if pa.types.is_dictionary(field.type):
+            return pa.DictionaryArray.from_arrays(values.indices.take(pa.array(which)), values.dictionary)
+        return values.take(pa.array(which))
 
-    def _list_costs(self, which: Any, made: dict[str, Any]) -> tuple[Any, Any]:
+    def _list_costs(self, which: Places, made: dict[str, Any]) -> tuple[Any, Any]:
         if self._sheets is None:
-            return np.full(len(which), -1), pa.nulls(len(which), pa.string())
-        start_us = pc.cast(made["start_time"], pa.int64()).to_numpy()
+            return np.full(len(which), -1), None
         counts = [self._counts(name, which, made) for name in pricing.TOKENS]
-        priced = self._sheets.price([one.attempt for one in self._known], which, start_us, np.stack(counts, axis=1))
-        source = pa.DictionaryArray.from_arrays(
-            pa.array(priced.source, pa.int32()), pa.array(["" if one is None else one for one in priced.sources])
+        attempts = [one.attempt for one in self._known]
+        priced = self._sheets.price(attempts, which, made["start_time"], np.stack(counts, axis=1))
+        names = pa.array([one or "" for one in priced.sources], pa.string())
+        unknown = np.array([one is None for one in priced.sources])[priced.source]
+        return priced.pico_usd, pa.DictionaryArray.from_arrays(
+            pa.array(priced.source.astype(np.int32), mask=unknown), names
         )
-        empty = pa.array([one is None for one in priced.sources]).take(pa.array(priced.source))
-        return priced.pico_usd, pc.if_else(empty, None, pc.cast(source, pa.string()))
 
-    def _counts(self, name: str, which: Any, made: dict[str, Any]) -> Any:
-        values = made.get(name)
-        if values is None:
-            values = self._taken(arrow.schema("attempts").field(name), which)
-        return pc.fill_null(pc.cast(values, pa.int64()), 0).to_numpy()
+    def _counts(self, name: str, which: Places, made: dict[str, Any]) -> Any:
+        if name in made:
+            return made[name]
+        return pc.fill_null(self._fixed[name], 0).to_numpy()[which]
 
-    def _attributes(self, found: pa.Table, which: Any, agreed: Any) -> Any:
-        texts = pa.array([one.agreed for one in self._known], pa.string())
+    def _attributes(self, slots: spans.Slots, agreed: Any) -> Any:
+        texts = self._fixed["agreed"].take(pa.array(slots.templates))
         if agreed.all():
-            return texts.take(pa.array(which))
+            return texts
         apart = np.flatnonzero(~agreed)
-        shown = found.select([name for name in found.column_names if name.startswith("slot_")]).take(apart)
-        slots = {name: shown.column(name).to_pylist() for name in shown.column_names}
-        made = [_filled(self._known[number].apart, slots, row) for row, number in enumerate(which[apart].tolist())]
-        return pc.replace_with_mask(texts.take(pa.array(which)), pa.array(~agreed), pa.array(made, pa.string()))
+        some = slots.of(apart)
+        shown = {alias: some.cut(spans[0]).to_pylist() for alias, spans in some.spans.items()}
+        made = [_filled(self._known[number].apart, shown, row) for row, number in enumerate(some.templates.tolist())]
+        return pc.replace_with_mask(texts, pa.array(~agreed), pa.array(made, pa.string()))
+
+
+def _some(values: dict[str, Any], chosen: Places) -> dict[str, Any]:
+    wanted = pa.array(chosen)
+    return {
+        name: value[chosen] if isinstance(value, np.ndarray) else value.take(wanted) for name, value in values.items()
+    }
+
+
+def _column(value: Any, field: pa.Field) -> Any:
+    if isinstance(value, np.ndarray):
+        value = pa.array(value)
+    if str(field.name).endswith("_s"):
+        value = pc.divide(pc.cast(value, pa.float64()), 1e6)
+    return pc.cast(value, field.type) if value.type != field.type else value
 
 
 def _filled(cut: template.Cut | None, slots: dict[str, list[str]], row: int) -> str | None:
@@ -154,15 +173,14 @@ def _filled(cut: template.Cut | None, slots: dict[str, list[str]], row: int) -> 
         return None
     parts = [cut.pieces[0]]
     for alias, piece in zip(cut.slots, cut.pieces[1:], strict=True):
-        parts += [slots[f"slot_{alias}"][row], piece]
+        parts += [slots[alias][row], piece]
     return "".join(parts) or None
 
 
 def _hashed(ids: Any, context: Context) -> Any:
     """Give the keyed hashes of ids; an empty one is none."""
-    coded = ids.combine_chunks().dictionary_encode()
-    hashes = pa.array([context.hashed(one) if one else None for one in coded.dictionary.to_pylist()], pa.string())
-    return hashes.take(coded.indices)
+    hashes = pa.array([context.hashed(one) if one else None for one in ids.dictionary.to_pylist()], pa.string())
+    return hashes.take(ids.indices)
 
 
 def _money(pico: Any) -> Any:

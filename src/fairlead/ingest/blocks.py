@@ -1,4 +1,4 @@
-"""A stream of lines in blocks of whole lines, as columns of text that are not copied."""
+"""A stream of lines in blocks of whole lines, which are not copied."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fairlead.ingest.quarantine import BadRecordError
 
 __all__ = ["Block", "blocks"]
 
-_SIZE: Final = 32 << 20
+_SIZE: Final = 16 << 20
 _MOST: Final = 64 << 20  # without an end of line; such a line is not for us
 _LOOK: Final = 1 << 18  # bytes at a time, which stay in the cache
 _NEWLINE: Final = 10
@@ -27,16 +27,15 @@ class Block(NamedTuple):
     data: bytes
     ends: np.ndarray[Any, np.dtype[np.int64]]  # of each line, after its newline
 
-    def lines(self) -> pa.Array | None:
-        """Give the lines as text, each with its newline; None when they are not UTF-8."""
-        offsets = np.zeros(len(self.ends) + 1, np.int32)
-        offsets[1:] = self.ends
-        lines = pa.StringArray.from_buffers(len(self.ends), pa.py_buffer(offsets), pa.py_buffer(self.data))
+    def is_text(self) -> bool:
+        """Say whether the lines are UTF-8."""
+        offsets = np.array([0, self.ends[-1]], np.int32)
+        whole = pa.StringArray.from_buffers(1, pa.py_buffer(offsets), pa.py_buffer(self.data))
         try:
-            lines.validate(full=True)
+            whole.validate(full=True)
         except pa.ArrowInvalid:
-            return None
-        return lines
+            return False
+        return True
 
     def raw(self, place: int) -> bytes:
         """Give one line without its newline."""

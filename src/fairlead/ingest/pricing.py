@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -52,9 +53,14 @@ class Sheets:
         self._price = price
         self._rates: dict[tuple[Any, ...], list[int] | None] = {}
         self._sources: dict[str | None, int] = {}
+        self._lock = Lock()  # blocks are read by several threads
 
     def price(self, attempts: Sequence[Attempt], which: Integers, start_us: Integers, tokens: Integers) -> Priced:
         """Price rows: each is `attempts[which]`, but at its own time and with its own `tokens`, shape (rows, 5)."""
+        with self._lock:
+            return self._priced(attempts, which, start_us, tokens)
+
+    def _priced(self, attempts: Sequence[Attempt], which: Integers, start_us: Integers, tokens: Integers) -> Priced:
         kinds: dict[tuple[Any, ...], int] = {}
         code = [kinds.setdefault(tuple(getattr(one, name) for name in _ALIKE), len(kinds)) for one in attempts]
         examples = {kind: one for one, kind in zip(attempts, code, strict=True)}

@@ -83,10 +83,6 @@ class Load:
         """Whether a source with this content, reader and mapping is committed already."""
         return self._before is not None
 
-    def query(self, sql: str, tables: Mapping[str, pa.Table]) -> pa.Table:
-        """Run a SELECT over Arrow tables, on the connection that this load has anyway."""
-        return connection.arrow(self._con, sql, tables)
-
     def record(self, rows: Sequence[Struct]) -> None:
         """Add one record, which may be rows of several tables; it is a duplicate when the first of them is known."""
         if not rows:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+import numpy as np
+import pyarrow as pa
 from msgspec import Struct
 
 from fairlead.ingest import attributes, litellm, prompts, values
@@ -28,34 +30,51 @@ _MAPPED: Final = frozenset(
 )
 _AMOUNTS: Final = frozenset(("input_cost", "output_cost", "total_cost", "original_cost"))
 _USAGE: Final = "metadata.usage_object"
-_UUID: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-_START, _END, _FIRST = (f"TRY_CAST({name} AS TIMESTAMPTZ)" for name in ("started", "ended", "first"))
-_LENGTHS: Final = "(19, 25, 26, 32)"  # of a time to the second or the microsecond, with its zone or without
-_WHOLE: Final = "(TRY_CAST({0} AS BIGINT) BETWEEN 0 AND 1000000000 AND NOT contains({0}, '.'))"
-_SPEND: Final = "TRY_CAST(spend AS DOUBLE) * 1e12"
+_MOST_US: Final = 100 * 86_400_000_000
+
+
+def _derived(values: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Give the columns that follow from several values or are written otherwise, and for which lines they do."""
+    started, ended, pico = values["started"], values["ended"], values["spend"] * 1e12
+    duration = ended - started
+    # Where a float and the decimal it stands for could be rounded apart, the reader does it.
+    right = (pico > 0.5) & (pico < 1e14) & (np.abs(pico - np.floor(pico) - 0.5) > 0.02)
+    right &= (duration >= 0) & (duration < _MOST_US)
+    right &= values.get("cached", 0) + values.get("created", 0) <= values["prompt"]
+    found = {"duration_s": duration, "reported_cost_usd": np.rint(np.where(right, pico, 0)).astype(np.int64)}
+    if "first" in values:
+        streamed, wait = values["first"] < ended, values["first"] - started
+        found["request_stream"] = pa.array(streamed, mask=~streamed)
+        found["time_to_first_chunk_s"] = pa.array(wait, mask=~streamed | (wait < 0))
+    if "overhead" in values:
+        right &= np.abs(values["overhead"]) < 1e9
+        found["gateway_overhead_s"] = np.rint(np.maximum(np.where(right, values["overhead"], 0), 0) * 1000)
+    return found, right
+
+
 BULK: Final = Bulk(
     slots={
-        "own": "request_id",
-        "call": "litellm_call_id",
-        "session": "session_id",
-        "started": "startTime",
-        "ended": "endTime",
-        "first": "completionStartTime",
-        "took": "request_duration_ms",
-        "spend": "spend",
-        "total": "total_tokens",
-        "prompt": "prompt_tokens",
-        "completion": "completion_tokens",
-        "user": "user",
-        "end_user": "end_user",
-        "address": "requester_ip_address",
-        "agent": "metadata.user_agent",
-        "overhead": "metadata.litellm_overhead_time_ms",
-        "cached": f"{_USAGE}.prompt_tokens_details.cached_tokens",
-        "created": f"{_USAGE}.prompt_tokens_details.cache_creation_tokens",
-        "thought": f"{_USAGE}.completion_tokens_details.reasoning_tokens",
-        "cost_in": "metadata.cost_breakdown.input_cost",
-        "cost_out": "metadata.cost_breakdown.output_cost",
+        "own": ("id", "request_id"),
+        "call": ("id", "litellm_call_id"),
+        "session": ("uuid", "session_id"),
+        "started": ("moment", "startTime"),
+        "ended": ("moment", "endTime"),
+        "first": ("moment", "completionStartTime"),
+        "took": ("unread", "request_duration_ms"),
+        "spend": ("number", "spend"),
+        "total": ("count", "total_tokens"),
+        "prompt": ("count", "prompt_tokens"),
+        "completion": ("count", "completion_tokens"),
+        "user": ("text", "user"),
+        "end_user": ("text", "end_user"),
+        "address": ("text", "requester_ip_address"),
+        "agent": ("text", "metadata.user_agent"),
+        "overhead": ("number", "metadata.litellm_overhead_time_ms"),
+        "cached": ("count", f"{_USAGE}.prompt_tokens_details.cached_tokens"),
+        "created": ("count", f"{_USAGE}.prompt_tokens_details.cache_creation_tokens"),
+        "thought": ("count", f"{_USAGE}.completion_tokens_details.reasoning_tokens"),
+        "cost_in": ("unread", "metadata.cost_breakdown.input_cost"),
+        "cost_out": ("unread", "metadata.cost_breakdown.output_cost"),
     },
     copies={
         "metadata.litellm_call_id": "call",
@@ -80,35 +99,16 @@ BULK: Final = Bulk(
         "span_id": "call",
         "request_id": "session",
         "trace_id": "session",
-        "start_time": _START,
-        "duration_s": f"epoch_us({_END}) - epoch_us({_START})",
-        "time_to_first_chunk_s": f"CASE WHEN {_FIRST} < {_END} AND {_FIRST} >= {_START}"
-        f" THEN epoch_us({_FIRST}) - epoch_us({_START}) END",
-        "request_stream": f"CASE WHEN {_FIRST} < {_END} THEN true END",
-        "gateway_overhead_s": "CASE WHEN overhead IS NOT NULL"
-        " THEN CAST(round(greatest(TRY_CAST(overhead AS DOUBLE), 0) * 1000) AS BIGINT) END",
-        "input_tokens": "TRY_CAST(prompt AS BIGINT)",
-        "cache_read_input_tokens": "TRY_CAST(cached AS BIGINT)",
-        "cache_creation_input_tokens": "TRY_CAST(created AS BIGINT)",
-        "output_tokens": "TRY_CAST(completion AS BIGINT)",
-        "reasoning_output_tokens": "TRY_CAST(thought AS BIGINT)",
-        "reported_cost_usd": f"CAST(round({_SPEND}) AS BIGINT)",
+        "start_time": "started",
+        "input_tokens": "prompt",
+        "cache_read_input_tokens": "cached",
+        "cache_creation_input_tokens": "created",
+        "output_tokens": "completion",
+        "reasoning_output_tokens": "thought",
     },
     people={"user_id": "user", "end_user_id": "end_user"},
-    where=(
-        "length(own) BETWEEN 1 AND 1024 AND length(call) BETWEEN 1 AND 1024",
-        f"regexp_full_match(session, '{_UUID}')",
-        f"{_START} BETWEEN TIMESTAMPTZ '2000-01-01' AND TIMESTAMPTZ '2099-12-31' AND length(started) IN {_LENGTHS}",
-        f"{_END} >= {_START} AND {_END} - {_START} < INTERVAL 100 DAYS AND length(ended) IN {_LENGTHS}",
-        f"(first IS NULL OR ({_FIRST} IS NOT NULL AND length(first) IN {_LENGTHS}))",
-        *(_WHOLE.format(name) for name in ("prompt", "completion")),
-        *(f"({name} IS NULL OR {_WHOLE.format(name)})" for name in ("cached", "created", "thought")),
-        "coalesce(TRY_CAST(cached AS BIGINT), 0) + coalesce(TRY_CAST(created AS BIGINT), 0)"
-        " <= TRY_CAST(prompt AS BIGINT)",
-        # Where a float and the decimal it stands for could be rounded apart, the reader does it.
-        f"{_SPEND} > 0.5 AND {_SPEND} < 1e14 AND abs({_SPEND} - floor({_SPEND}) - 0.5) > 0.02",
-        "(overhead IS NULL OR abs(TRY_CAST(overhead AS DOUBLE)) < 1e9)",
-    ),
+    needed=("own", "call", "session", "started", "ended", "spend", "prompt", "completion"),
+    derive=_derived,
 )
 _CACHE: Final = {"true": "hit", "false": "miss"}  # anything else, as "None", says nothing
 
