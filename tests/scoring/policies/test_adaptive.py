@@ -34,24 +34,41 @@ def test_adaptive_that_knows_no_routes_keeps_it_too():
 def test_before_it_has_learned_it_is_intelligent_with_exploration(given):
     case = given(quality=[0.9, 0.8, 0.5], routes=("maths",))
 
-    policy = Adaptive(gamma=70, exploration_cap=1.0)
+    policy = Adaptive(exploration_cap=1.0, prior=50, noise=0.5)
 
+    # Two unknowns of variance 0.25 x (1 / 50 + 1 / 50) each.
+    odds = [1 / (1 + np.exp(1.702 * gap / np.sqrt(0.02))) / 3 for gap in (0.1, 0.4)]
     assert np.array_equal(policy.scores(case), Intelligent().scores(case))
-    assert policy.probabilities(case).tolist() == pytest.approx([1 - 1 / 10 - 1 / 31, 1 / 10, 1 / 31])
+    assert policy.probabilities(case).tolist() == pytest.approx([1 - sum(odds), *odds])
     assert Adaptive(exploration_cap=0).probabilities(case).tolist() == [1.0, 0.0, 0.0]
+
+
+def test_doubt_falls_with_evidence_and_returns_when_it_fades(given):
+    clock = Clock()
+    case = given(2, 1, quality=[[0.8, 0.7]], routes=("maths",))
+    policy = Adaptive(exploration_cap=1.0, half_life_s=3600, clock=clock)
+    before = policy.probabilities(case)[0, 1]
+    for _ in range(500):
+        for endpoint, quality in (("a", 0.8), ("b", 0.7)):
+            policy.learn(reward(endpoint, expected_quality=quality, quality=quality))
+    known = policy.probabilities(case)[0, 1]
+    clock.now += 3600 * 20
+
+    assert known < before / 2
+    assert policy.probabilities(case)[0, 1] == pytest.approx(before, rel=1e-2)
 
 
 @settings(max_examples=60, deadline=None)
 @cases(
     seed=st.integers(0, 2**32 - 1),
     cap=st.sampled_from([0.001, 0.02, 0.3]),
-    gamma=st.sampled_from([0.0, 10.0, 1e4]),
+    noise=st.sampled_from([1e-6, 0.4, 1e6]),
     usd_price=st.sampled_from([0.0, 5.0]),
 )
-def test_exploring_never_loses_or_spends_more_than_the_cap(seed, cap, gamma, usd_price):
+def test_exploring_never_loses_or_spends_more_than_the_cap(seed, cap, noise, usd_price):
     rng = np.random.default_rng(seed)
     case = candidates(rng, 20, 6)
-    policy = Adaptive(gamma=gamma, exploration_cap=cap, usd_price=usd_price)
+    policy = Adaptive(noise=noise, exploration_cap=cap, usd_price=usd_price)
 
     chances, scores = policy.evaluate(case)
 
@@ -128,7 +145,7 @@ def test_rewards_may_come_late_and_in_any_order_and_old_ones_weigh_less(given):
 
     values = []
     for order in (told, told[::-1]):
-        policy = Adaptive(exploration_cap=0, half_life=1e9, half_life_s=3600, clock=clock)
+        policy = Adaptive(exploration_cap=0, half_life=1e9, half_life_s=3600, prior=20, clock=clock)
         for one in order:
             policy.learn(one)
         values.append(policy.scores(case).item())
@@ -216,7 +233,7 @@ def test_a_new_snapshot_may_make_it_forget(given):
 
 def test_it_follows_when_the_best_endpoint_changes_at_half_time(given):
     rng, clock = np.random.default_rng(0), Clock()
-    policy = Adaptive(clock=clock, half_life=100)
+    policy = Adaptive(clock=clock, half_life=100, prior=20, exploration_cap=0.05)
     case = given(3, quality=[0.8, 0.7, 0.7], routes=("maths",))
     waiting, chosen = [], []
     for number in range(4000):
@@ -245,7 +262,7 @@ def test_what_feedback_changed_is_said(given):
 
     assert said[1:] == [
         "feedback moved the predicted quality of b by +0.375",
-        "others are explored, at an expected loss of at most 5.0%",
+        "others are explored, at an expected loss of at most 1.0%",
     ]
     assert "the route is pinned: no exploration" in policy.explain(given(2, 1, routes=("legal",)))
 
@@ -253,7 +270,7 @@ def test_what_feedback_changed_is_said(given):
 @pytest.mark.parametrize(
     ("parameters", "fault"),
     [
-        ({"gamma": -1}, "gamma must be a number from 0 up, not -1"),
+        ({"noise": 0}, "noise must be a number from 1e-06 up, not 0"),
         ({"exploration_cap": 2}, "exploration_cap must be a share from 0 to 1, not 2"),
         ({"half_life": 0}, "half_life must be a number from 1 up, not 0"),
         ({"half_life_s": float("nan")}, "half_life_s must be a number from 1 up, not nan"),
@@ -261,7 +278,7 @@ def test_what_feedback_changed_is_said(given):
         ({"routes": -1}, "routes must be a whole number from 0 to 65536, not -1"),
         ({"endpoints": 0}, "endpoints must be a whole number from 1 to 1024, not 0"),
         ({"pinned": "legal"}, "pinned must be a list of routes, not 'legal'"),
-        ({"temperature": 1}, "temperature is intelligent's; set gamma and exploration_cap instead"),
+        ({"temperature": 1}, "temperature is intelligent's; set noise and exploration_cap instead"),
         ({"usd_price": -1}, "usd_price must be a number from 0 up, not -1"),
         ({"price": 1}, "unexpected keyword argument 'price'"),
     ],

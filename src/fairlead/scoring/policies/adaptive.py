@@ -22,6 +22,7 @@ __all__ = ["Adaptive"]
 
 Array = np.ndarray[Any, Any]
 _GREEDY: Final = {"temperature": 0.0, "exploration": 0.0, "top": 1.0}
+_LOGISTIC: Final = 1.702  # a logistic of this slope is within 0.01 of the normal distribution
 _FEWEST: Final = 0.05  # a factor on cost or latency is never under this
 
 
@@ -34,24 +35,26 @@ class Adaptive(Intelligent):
     observations and `half_life_s` seconds, so that it follows a drift. A failed call without a quality counts as
     quality 0.
 
-    It explores by inverse gap weighting (Abe and Long 1999; SquareCB, Foster and Rakhlin 2020): of m endpoints, one
-    whose utility is g under the best has the probability 1 / (m + `gamma` x g), the best has the rest. Then it is
-    mixed with the greedy choice until exploring loses, in expectation, at most the share `exploration_cap` of the best
-    endpoint's quality, and spends at most that share of its cost on top: at each decision, and so in every sum of them.
+    It explores where it is unsure. Of m endpoints, one whose utility is g under the best has the probability 1 / m x
+    P(it is the better one), by a normal posterior: what Thompson sampling between the two would do, in closed form (a
+    logistic stands for the normal distribution), so that the propensity is exact. One label is off by `noise` (a
+    standard deviation), so doubt falls as evidence grows and returns as it fades. The draw is mixed with the greedy
+    choice until exploring loses, in expectation, at most the share `exploration_cap` of the best endpoint's quality,
+    and spends at most that share of its cost on top: at each decision, and so in every sum of them.
     Routes in `pinned` do not explore. Other parameters are `Intelligent`'s, without its own exploration.
 
     >>> one = np.ones(2)
     >>> candidates = Candidates(endpoints=("a", "b"), quality=np.array([0.9, 0.8]), quality_low=one * 0.7,
     ...                         cost_usd=one, cost_p90_usd=one, latency_s=one, latency_p90_s=one,
     ...                         eligible=one > 0, routes=("maths",))
-    >>> policy = Adaptive(gamma=80)
+    >>> policy = Adaptive()
     >>> policy.probabilities(candidates).round(2).tolist()
-    [0.9, 0.1]
+    [0.95, 0.05]
     >>> for _ in range(100):
     ...     policy.learn(Reward(endpoint="a", route="maths", propensity=0.9, expected_quality=0.9,
     ...                         expected_cost_usd=1.0, expected_latency_s=1.0, quality=0.5))
     >>> [policy.name, *policy.probabilities(candidates).round(2).tolist()]
-    ['adaptive', 0.04, 0.96]
+    ['adaptive', 0.0, 1.0]
     """
 
     name = "adaptive"
@@ -59,11 +62,11 @@ class Adaptive(Intelligent):
     def __init__(  # noqa: PLR0913 (a policy's parameters are its constructor's)
         self,
         *,
-        gamma: float = 100.0,
-        exploration_cap: float = 0.05,
+        noise: float = 0.4,
+        exploration_cap: float = 0.01,
         half_life: float = 200.0,
         half_life_s: float = 7 * 86400.0,
-        prior: float = 20.0,
+        prior: float = 100.0,
         routes: int = 256,
         endpoints: int = 64,
         pinned: Collection[str] = (),
@@ -72,11 +75,11 @@ class Adaptive(Intelligent):
     ) -> None:
         for own in ("temperature", "exploration", "top"):
             if own in intelligent:
-                raise UsageError(f"policy adaptive: {own} is intelligent's; set gamma and exploration_cap instead")
+                raise UsageError(f"policy adaptive: {own} is intelligent's; set noise and exploration_cap instead")
         super().__init__(**intelligent)
         if isinstance(pinned, str) or not all(isinstance(route, str) for route in pinned):
             raise UsageError(f"policy adaptive: pinned must be a list of routes, not {pinned!r}")
-        self.gamma = checks.number(self.name, "gamma", gamma)
+        self.noise = checks.number(self.name, "noise", noise, 1e-6)
         self.exploration_cap = checks.share(self.name, "exploration_cap", exploration_cap)
         self.half_life = checks.number(self.name, "half_life", half_life, 1.0)
         self.half_life_s = checks.number(self.name, "half_life_s", half_life_s, 1.0)
@@ -123,11 +126,15 @@ class Adaptive(Intelligent):
 
     def corrected(self, candidates: Candidates) -> Candidates:
         """Give the candidates with predictions as the rewards so far correct them."""
-        shift = self._residuals.means(candidates.routes, candidates.endpoints)
+        return self._corrected(candidates)[0]
+
+    def _corrected(self, candidates: Candidates) -> tuple[Candidates, Array]:
+        """The corrected candidates, and the variance of their quality: (..., K)."""
+        shift, unsure = self._residuals.means(candidates.routes, candidates.endpoints)
         if candidates.quality.ndim == 1:
-            shift = shift[0]
+            shift, unsure = shift[0], unsure[0]
         better, dearer, slower = shift[..., 0], *(np.maximum(1.0 + shift[..., at], _FEWEST) for at in (1, 2))
-        return msgspec.structs.replace(
+        known = msgspec.structs.replace(
             candidates,
             quality=np.nan_to_num(candidates.quality, nan=0.0) + better,
             quality_low=candidates.quality_low + better,
@@ -136,6 +143,7 @@ class Adaptive(Intelligent):
             latency_s=candidates.latency_s * slower,
             latency_p90_s=candidates.latency_p90_s * slower,
         )
+        return known, self.noise**2 * unsure[..., 0]
 
     def scores(self, candidates: Candidates) -> Array:
         """Give the utility of each endpoint, by corrected predictions: (..., K)."""
@@ -143,8 +151,12 @@ class Adaptive(Intelligent):
 
     def evaluate(self, candidates: Candidates) -> tuple[Array, Array]:
         """Give `probabilities` and `scores` in one pass."""
-        corrected = self.corrected(candidates)
-        return self._probabilities(corrected), super().scores(corrected)
+        corrected, variance = self._corrected(candidates)
+
+        def draw(value: Array, among: Array, order: Array) -> Array:
+            return self._explore(value, among, order, corrected, variance)
+
+        return self._mixed(corrected, draw), super().scores(corrected)
 
     def explain(self, candidates: Candidates) -> list[str]:
         """Say what the choice rests on."""
@@ -157,21 +169,22 @@ class Adaptive(Intelligent):
             reasons.append(f"feedback moved the predicted quality of {candidates.endpoints[most]} by {learned:+.3f}")
         if candidates.routes is not None and self.pinned.intersection(filter(None, candidates.routes)):
             reasons.append("the route is pinned: no exploration")
-        elif self.gamma < math.inf:
+        elif self.exploration_cap > 0:
             reasons.append(f"others are explored, at an expected loss of at most {self.exploration_cap:.1%}")
         return reasons
 
-    def _draw(self, value: Array, among: Array, order: Array, candidates: Candidates) -> Array:
+    def _explore(self, value: Array, among: Array, order: Array, candidates: Candidates, variance: Array) -> Array:
         greedy = mixture(value, among, order, _GREEDY)
         if self.exploration_cap == 0:
             return greedy
-        count = among.sum(axis=-1, keepdims=True)
+        count = np.maximum(among.sum(axis=-1, keepdims=True), 1)
         best = np.where(among, value, -np.inf).max(axis=-1, keepdims=True)
         gap = np.where(among, np.where(np.isfinite(best), best, 0.0) - value, 0.0)
-        chances = np.where(among & (greedy == 0), 1.0 / (np.maximum(count, 1) + self.gamma * gap), 0.0)
+        spread = np.sqrt(variance + (greedy * variance).sum(axis=-1, keepdims=True))
+        odds = 1.0 / (1.0 + np.exp(np.minimum(_LOGISTIC * gap / spread, 700.0)))
+        chances = np.where(among & (greedy == 0), odds / count, 0.0)
         chances = chances + greedy * (1.0 - chances.sum(axis=-1, keepdims=True))
-        share = self._share(chances, gap, greedy, candidates)
-        mixed: Array = greedy + share * (chances - greedy)
+        mixed: Array = greedy + self._share(chances, gap, greedy, candidates) * (chances - greedy)
         return np.maximum(mixed, 0.0)
 
     def _share(self, chances: Array, gap: Array, greedy: Array, candidates: Candidates) -> Array:

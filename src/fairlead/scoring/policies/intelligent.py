@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -139,12 +140,16 @@ class Intelligent:
         return float(min(self.usd_price * pace, 1e300))
 
     def _probabilities(self, candidates: Candidates) -> Array:
+        return self._mixed(candidates, lambda value, among, order: mixture(value, among, order, self._rule))
+
+    def _mixed(self, candidates: Candidates, draw: Callable[[Array, Array, Array], Array]) -> Array:
+        """Give what `draw` makes of utility, allowed endpoints and their order, at the pace's neighbours: (..., K)."""
         allowed, order, total = self.allowed(candidates), self._named(candidates.endpoints), None
         for pace, share in neighbours(_pace(candidates)):
             if share > 0:
                 value = utility(candidates, self._rule, self._usd_price(pace))
                 chances = live.slow_start(
-                    lambda among, value=value: self._draw(value, among, order, candidates),  # type: ignore[misc]
+                    lambda among, value=value: draw(value, among, order),  # type: ignore[misc]
                     allowed,
                     candidates.view,
                 )
@@ -152,9 +157,6 @@ class Intelligent:
                 total = weighed if total is None else total + weighed
         assert total is not None  # noqa: S101 (the two shares sum to one)
         return total
-
-    def _draw(self, value: Array, among: Array, order: Array, candidates: Candidates) -> Array:
-        return mixture(value, among, order, self._rule)
 
     def _compiled(self, kernel: engine.Kernel, candidates: Candidates) -> tuple[Array, Array]:
         view, shape = candidates.view, candidates.quality.shape

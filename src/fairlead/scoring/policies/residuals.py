@@ -65,8 +65,12 @@ class Residuals:
             for place in (-1, row) if row is not None else (-1,):
                 self._add(place % len(self._sums), column, errors, weight)
 
-    def means(self, routes: Sequence[str | None] | None, endpoints: tuple[str, ...]) -> Array:
-        """Give the expected errors: (n, K, T) for n routes; (1, K, T), the same for all, where routes are None."""
+    def means(self, routes: Sequence[str | None] | None, endpoints: tuple[str, ...]) -> tuple[Array, Array]:
+        """Give the expected errors and how unsure they are: (n, K, T) for n routes, (1, K, T) where routes are None.
+
+        The second is the posterior's variance as a multiple of one observation's: 1 / `prior` and more where nothing
+        was seen.
+        """
         distinct = [None] if routes is None else list(dict.fromkeys(routes))
         with self._lock:
             fade = 2.0 ** (-(self._clock() - self._since) / self._half_life_s)
@@ -77,12 +81,15 @@ class Residuals:
         if unseen.any():
             whole[unseen], own[:, unseen] = 0.0, 0.0
         own[rows < 0] = 0.0
-        middle = whole[..., 0] * fade / (whole[..., 1] * fade + self._prior)
-        shifts: Array = (own[..., 0] * fade + self._prior * middle) / (own[..., 1] * fade + self._prior)
+        seen, seen_here = whole[..., 1] * fade + self._prior, own[..., 1] * fade + self._prior
+        middle = whole[..., 0] * fade / seen
+        shifts: Array = (own[..., 0] * fade + self._prior * middle) / seen_here
+        unsure: Array = 1.0 / seen_here + (self._prior / seen_here) ** 2 / seen
         if routes is None or len(distinct) == len(routes):
-            return shifts
+            return shifts, unsure
         place = {route: index for index, route in enumerate(distinct)}
-        return shifts[[place[route] for route in routes]]
+        at = [place[route] for route in routes]
+        return shifts[at], unsure[at]
 
     def state(self) -> dict[str, Array]:
         """Give what was learned as arrays of fixed size, to be kept over a restart."""
