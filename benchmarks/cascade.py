@@ -31,7 +31,8 @@ from fairlead.training.cascade import Evidence, crossfit
 from fairlead.training.frame import folds_of
 
 FOLDS = 4
-PROBES = 4  # the cheapest models that are tried as probes, alone and in pairs
+PRICES = 24
+PROBES = 3  # the cheapest models that are tried as probes, alone and in pairs
 
 
 def read(path, models, prompts, seed):
@@ -113,7 +114,7 @@ def one(name, path, models, prompts, seed):
     evidence, costs, fold, done = read(path, models, prompts, seed)
     n = len(evidence)
     halves = [np.flatnonzero(np.random.default_rng(seed).permutation(n) % 2 == side) for side in (0, 1)]
-    grid = operating_point.price_grid(evidence.quality, costs.predicted_usd, 40)
+    grid = operating_point.price_grid(evidence.quality, costs.predicted_usd, PRICES)
     mean_usd = costs.outcome_usd.mean(axis=0)
     best = baselines.best_single(evidence.outcome, costs.outcome_usd)
     chosen = [baselines.greedy(evidence.quality, costs.predicted_usd, float(price)).argmax(axis=1) for price in grid]

@@ -109,11 +109,29 @@ def test_a_failed_answer_is_never_taken(snapshot):
         cascade.next(WHOLE, [failed, Answer(endpoint="dear", failed=True)])
 
 
+def test_of_two_probes_the_one_that_came_is_looked_at(snapshot):
+    telling = msgspec.structs.replace(stage(NAMES), shifts=[[5.0, -5.0], [-5.0, 5.0]])
+    cascade = Cascade(snapshot, rule(telling, stage(("cheap",), longer=-3.0)))
+    failed = Answer(endpoint="dear", failed=True)
+
+    short = cascade.next(WHOLE, [Answer(endpoint="cheap", output_tokens=20), failed])
+    asked = cascade.start(WHOLE)
+
+    assert set(asked.endpoints) == set(NAMES)
+    assert (short.endpoint, short.cost_usd) == ("cheap", pytest.approx(asked.cost_usd))
+    assert short.quality > 0.9
+
+
 def test_only_what_the_request_allows_is_asked(snapshot):
     cascade = Cascade(snapshot, ONE, usd_price=10.0)
     only = msgspec.structs.replace(WHOLE, endpoints=("dear",))
 
     assert cascade.start(only).endpoints == ("dear",)
+    closed = Cascade(
+        snapshot, ONE, restrict=lambda seen, _: msgspec.structs.replace(seen, eligible=seen.eligible & False)
+    )
+    with pytest.raises(UsageError, match=r"none of \[\] is in the snapshot"):
+        closed.start(WHOLE)
     with pytest.raises(UsageError, match=r"none of \['other'\] is in the snapshot"):
         cascade.start(msgspec.structs.replace(WHOLE, endpoints=("other",)))
 

@@ -22,7 +22,7 @@ _PULLS: Final = (
     1000.0,
 )  # how hard weights are held to "the answers say nothing"; chosen on a held part
 _LEAST: Final = 50
-_DRAWS: Final = 48
+_DRAWS: Final = 32
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
@@ -146,6 +146,6 @@ def _fit(x: Array, y: Array, pull: float) -> Array:
         bend = (x * (share * (1 - share))[:, None]).T @ x + pull * np.eye(len(weights))
         step = np.linalg.solve(bend, slope)
         weights -= step / max(1.0, float(np.abs(step).max()) / 2)  # never so far that it swings
-        if float(np.abs(step).max()) < 1e-7:
+        if float(np.abs(step).max()) < 1e-5:
             break
     return weights

@@ -12,9 +12,10 @@ be replayed, and the probability of every path is exactly the product of its ste
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 
@@ -79,7 +80,7 @@ class Cascade:
 
     `usd_price` and `second_price` are the quality that a dollar and a second are worth, as in `intelligent`. With
     `exploration` each step chooses that share of requests evenly among all it could do. The same request id and seed
-    give the same path.
+    give the same path. `restrict` says which endpoints requests may go to; by default those they name.
     """
 
     name = "cascade"
@@ -93,6 +94,7 @@ class Cascade:
         *,
         exploration: float = 0.0,
         seed: int = 0,
+        restrict: Callable[[Candidates, Sequence[Request]], Candidates] | None = None,
     ) -> None:
         self.predictor = source if isinstance(source, Predictor) else Predictor(source)
         if self.predictor.snapshot.endpoints != rule.endpoints:
@@ -103,12 +105,12 @@ class Cascade:
         if not 0 <= exploration <= 1:
             raise UsageError(f"policy cascade: exploration must be a share from 0 to 1, not {exploration}")
         self.rule, self.usd_price, self.second_price = rule, usd_price, second_price
-        self.exploration, self.seed = exploration, seed
+        self.exploration, self.seed, self._restrict = exploration, seed, restrict or _by_name
 
     def start(self, request: Request) -> Ask:
         """Say whom to ask first: probes, or one endpoint where no probe pays."""
-        step = self._first(request, self._priced(request))
-        return self._ask(self._priced(request), step, 1.0, 0)
+        priced = self._priced(request)
+        return self._ask(priced, self._first(request, priced), 1.0, 0)
 
     def next(self, request: Request, answers: Sequence[Answer]) -> Ask | Accept:
         """Take an answer or ask on, after all answers so far in the order in which they were asked.
@@ -147,13 +149,10 @@ class Cascade:
 
     def _priced(self, request: Request) -> plan.Priced:
         batch = Batch.of([request])
-        seen: Candidates = self.predictor.candidates(batch)
-        eligible = seen.eligible.copy()
-        if request.endpoints is not None:
-            eligible &= np.isin(seen.endpoints, request.endpoints)
-        if not eligible.any():
+        seen = self._restrict(self.predictor.candidates(batch), [request])
+        if not seen.eligible.any():
             raise UsageError(f"request {request.id}: none of {list(request.endpoints or ())} is in the snapshot")
-        quality = np.where(eligible, np.nan_to_num(seen.quality), np.nan)
+        quality = np.where(seen.eligible, np.nan_to_num(seen.quality), np.nan)
         return plan.Priced(quality, seen.cost_usd, seen.latency_s, self.usd_price, self.second_price)
 
     def _first(self, request: Request, priced: plan.Priced) -> _Step:
@@ -162,21 +161,20 @@ class Cascade:
 
     def _after(self, request: Request, priced: plan.Priced, answers: Sequence[Answer], number: int) -> _Step:
         places = {name: k for k, name in enumerate(self.rule.endpoints)}
-        asked = [places[answer.endpoint] for answer in answers]
         failed = {places[answer.endpoint] for answer in answers if answer.failed}
-        stage = self.rule.stage([answer.endpoint for answer in answers])
-        if stage is None or failed:
+        came = [answer for answer in answers if not answer.failed]
+        stage = self.rule.stage([answer.endpoint for answer in came])
+        if stage is not None:
+            route = self.rule.route_codes([request.route])
+            worths, qualities = plan.after(self.rule, stage, priced, Seen.of(self.rule.endpoints, came), route)
+            worth, quality = worths[0], qualities[0]
+        else:
             # Nothing was learned of what follows here: the last answer that came is taken, else the next best asked.
             quality = priced.quality[0]
-            came = [k for k in asked if k not in failed]
-            worth = np.where(np.isin(np.arange(len(places)), asked), _NEVER, quality - priced.charge[0])
-            worth = np.where(np.isnan(worth), _NEVER, worth)
-            if came:
-                worth = np.where(np.arange(len(places)) == came[-1], 0.0, _NEVER)
-        else:
-            route = self.rule.route_codes([request.route])
-            worths, qualities = plan.after(self.rule, stage, priced, Seen.of(self.rule.endpoints, answers), route)
-            worth, quality = worths[0], qualities[0]
+            last = places[came[-1].endpoint] if came else -1
+            worth = np.where(np.isnan(quality), _NEVER, quality - priced.charge[0])
+            worth = np.where(np.arange(len(places)) == last, 0.0, _NEVER) if came else worth
+        worth = np.where(np.isin(np.arange(len(places)), list(failed)), _NEVER, worth)
         if not np.isfinite(worth).any():
             raise UsageError(f"request {request.id}: every endpoint it may go to has failed")
         return self._draw(request, number, [(k,) for k in range(len(places))], worth, quality)
@@ -211,6 +209,12 @@ def chances(worth: Array, exploration: float) -> Array:
     even = possible / np.maximum(possible.sum(axis=1, keepdims=True), 1)
     mixed: Array = (1 - exploration) * best + exploration * even
     return mixed
+
+
+def _by_name(candidates: Candidates, requests: Sequence[Request]) -> Candidates:
+    named = [request.endpoints or candidates.endpoints for request in requests]
+    allowed = np.array([np.isin(candidates.endpoints, names) for names in named])
+    return msgspec.structs.replace(candidates, eligible=candidates.eligible & allowed)
 
 
 def _known(value: float) -> float | None:
