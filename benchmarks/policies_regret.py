@@ -242,7 +242,8 @@ def picture(rows: list[dict[str, Any]], out: Path) -> None:
     panels = []
     for name in names:
         base = alt.Chart(alt.Data(values=[row for row in shown if row["stream"] == name])).encode(
-            x=alt.X("requests:Q", title="requests"), color=alt.Color("policy:N", title=None)
+            x=alt.X("requests:Q", title="requests"),
+            color=alt.Color("policy:N", title=None, legend=alt.Legend(symbolOpacity=1)),
         )
         band = base.mark_area(opacity=0.15).encode(y=alt.Y("low:Q", title="cumulative regret"), y2="high:Q")
         panels.append((band + base.mark_line().encode(y="regret:Q")).properties(width=320, height=220, title=name))
