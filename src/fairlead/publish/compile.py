@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -104,7 +105,7 @@ def _sets(fields: dict[str, str]) -> list[frozenset[int]]:
 
 
 def _pairs(bounds: list[int]) -> list[tuple[int, int]]:
-    return list(zip(bounds, bounds[1:], strict=False))
+    return list(pairwise(bounds))
 
 
 def _fields(block: str) -> dict[str, str]:

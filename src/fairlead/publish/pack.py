@@ -11,7 +11,6 @@ import numpy as np
 from fairlead.errors import ModelError
 from fairlead.scoring.checks import check
 from fairlead.scoring.forest import (
-    CATEGORICAL,
     DEFAULT_LEFT,
     FIELDS,
     MISSING,
@@ -26,7 +25,6 @@ __all__ = ["pack"]
 
 Array = np.ndarray[Any, Any]
 EXACT: Final = 1e-6  # how far rounded leaves may take a sum from the booster's
-_MOST_CUTS: Final = 1 << 16
 _NARROW_BITS: Final = NARROW_LIMIT.bit_length() - 1
 _LEAST_EXPONENT: Final = -900
 _EPSILON: Final = float(np.finfo(np.float64).eps)
@@ -42,43 +40,39 @@ def pack(heads: Sequence[list[Tree]], columns: int) -> Forests:
     """
     trees = [tree for head in heads for tree in head]
     nodes = [node for tree in trees for node in tree.nodes]
-    thresholds: list[dict[float, int]] = [{} for _ in range(columns)]
-    sets: list[dict[frozenset[int], int]] = [{} for _ in range(columns)]
-    for column, cut in sorted({(node.column, node.threshold) for node in nodes if node.categories is None}):
-        thresholds[column][cut] = len(thresholds[column])
-    for node in nodes:
-        if node.categories is not None:
-            sets[node.column].setdefault(node.categories, len(sets[node.column]))
-    _fit(thresholds, sets)
-    words = [_words(one) for column in sets for one in column]
+    numbers = sorted({(node.column, node.threshold) for node in nodes if node.categories is None})
+    sets = sorted({(node.column, tuple(sorted(node.categories))) for node in nodes if node.categories is not None})
+    if max((codes[-1] for _, codes in sets if codes), default=0) >= MOST_CODES:
+        raise ModelError(f"a category code from {MOST_CODES:,} up cannot be published; number the categories from 0")
+    place: dict[Any, int] = {cut: at for at, cut in enumerate((*numbers, *sets))}
+    width = [
+        max((codes[-1] // 32 + 1 for of, codes in sets if of == column and codes), default=1)
+        for column in range(columns)
+    ]
     rounded = [_leaves(head) for head in heads]
-    cuts = [(thresholds[n.column][n.threshold] if n.categories is None else sets[n.column][n.categories]) for n in nodes]
     parts: dict[str, Any] = {
         "trees": [len(head) for head in heads],
         "exponent": [exponent for exponent, _, _ in rounded],
         "leaves": [len(tree.values) for tree in trees],
         "middle": [middle for _, middles, _ in rounded for middle in middles],
-        "column": [node.column for node in nodes],
-        "cut": cuts,
+        "cut": [place[node.column, _cut(node)] for node in nodes],
         "shape": [shape for tree in trees for shape in _shapes(tree)],
-        "thresholds": [value for column in thresholds for value in column],
-        "threshold_start": _starts(thresholds),
-        "sets": _starts(sets),
-        "set_start": _starts(words),
-        "set_words": [word for one in words for word in one],
+        "thresholds": [value for _, value in numbers],
+        "threshold_start": np.searchsorted([of for of, _ in numbers], range(columns + 1)),
+        "sets": np.searchsorted([of for of, _ in sets], range(columns + 1)),
+        "set_width": width,
+        "set_words": [word for of, codes in sets for word in _words(codes, width[of])],
         "narrow": _joined([leaves for exponent, _, leaves in rounded if exponent != WIDE]),
         "wide": _joined([leaves for exponent, _, leaves in rounded if exponent == WIDE]),
     }
-    forests = Forests(**{name: np.array(parts[name], dtype=kind) for name, kind in FIELDS.items()})
+    kinds = FIELDS if len(place) <= 1 << 16 else {**FIELDS, "cut": np.uint32}
+    forests = Forests(**{name: np.array(parts[name], dtype=kind) for name, kind in kinds.items()})
     check(forests, len(heads), columns)
     return forests
 
 
-def _fit(thresholds: Sequence[dict[float, int]], sets: Sequence[dict[frozenset[int], int]]) -> None:
-    if max(map(len, (*thresholds, *sets)), default=0) > _MOST_CUTS:
-        raise ModelError(f"a column with more than {_MOST_CUTS:,} cuts cannot be published; set rounds lower")
-    if max((max(one, default=0) for column in sets for one in column), default=0) >= MOST_CODES:
-        raise ModelError(f"a category code from {MOST_CODES:,} up cannot be published; number the categories from 0")
+def _cut(node: Node) -> float | tuple[int, ...]:
+    return node.threshold if node.categories is None else tuple(sorted(node.categories))
 
 
 def _leaves(trees: list[Tree]) -> tuple[int, list[float], Array]:
@@ -110,19 +104,14 @@ def _shapes(tree: Tree) -> list[int]:
 
 
 def _flags(node: Node) -> int:
-    in_set = 0 if node.categories is None else CATEGORICAL
-    return in_set | (DEFAULT_LEFT if node.default_left else 0) | node.missing << MISSING
+    return (DEFAULT_LEFT if node.default_left else 0) | node.missing << MISSING
 
 
-def _words(codes: frozenset[int]) -> list[int]:
-    words = [0] * (max(codes, default=-1) // 32 + 1)
+def _words(codes: tuple[int, ...], width: int) -> list[int]:
+    words = [0] * width
     for code in codes:
         words[code >> 5] |= 1 << (code & 31)
     return words
-
-
-def _starts(parts: Sequence[Any]) -> Array:
-    return np.concatenate(([0], np.cumsum([len(part) for part in parts], dtype=np.int64)))
 
 
 def _joined(arrays: list[Array]) -> Array:

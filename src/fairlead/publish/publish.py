@@ -14,9 +14,9 @@ from msgspec import Struct
 from fairlead.errors import GateError, SnapshotRefusedError
 from fairlead.ingest import prices
 from fairlead.project import Project
-from fairlead.publish.audit import audit, audit_rows
 from fairlead.publish.compile import compile_trees
 from fairlead.publish.pack import pack
+from fairlead.publish.replay import audit, audit_rows
 from fairlead.scoring.manifest import FORMAT, Endpoint, HeadSpec, Manifest
 from fairlead.scoring.policies import make
 from fairlead.scoring.snapshot import CURRENT, LAST_GOOD, Head, Snapshot
@@ -25,7 +25,7 @@ from fairlead.training import spec as specs
 from fairlead.training.predictor import TrainedHead, TrainedPredictor
 from fairlead.training.registry import Registered, Registry
 
-__all__ = ["Published", "assemble", "audit", "audit_rows", "endpoints_of", "publish"]
+__all__ = ["Published", "assemble", "endpoints_of", "publish"]
 
 
 class Published(Struct, frozen=True, kw_only=True):

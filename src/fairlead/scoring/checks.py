@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from fairlead.errors import SnapshotRefusedError
-from fairlead.scoring.forest import CATEGORICAL, FIELDS, MISSING, MOST_CODES, MOST_LEAVES, NARROW_LIMIT, WIDE, Forests
+from fairlead.scoring.forest import FIELDS, MISSING, MOST_CODES, MOST_LEAVES, NARROW_LIMIT, WIDE, Forests
 
 __all__ = ["check"]
 
 Array = np.ndarray[Any, Any]
-_MOST_BITS: Final = 1 << 28  # of all category sets together, laid out to the longest
-
 
 
 def check(forests: Forests, heads: int, columns: int) -> None:
@@ -30,7 +28,7 @@ def _faults(forests: Forests, heads: int, columns: int) -> Iterator[str]:
     """Give what is wrong; each question is asked only when those before it were answered well."""
     for name, kind in FIELDS.items():
         array = getattr(forests, name)
-        if array.ndim != 1 or array.dtype != kind:
+        if array.ndim != 1 or array.dtype not in (kind, np.uint32 if name == "cut" else kind):
             yield f"{name} is not a list of {kind.__name__}"
     if len(forests.trees) != heads or len(forests.exponent) != heads:
         yield "another number of heads than the manifest names"
@@ -42,7 +40,7 @@ def _faults(forests: Forests, heads: int, columns: int) -> Iterator[str]:
     if len(forests.middle) != len(leaves):
         yield "another number of middles than trees"
     nodes = int((leaves - 1).sum())
-    if any(len(part) != nodes for part in (forests.column, forests.cut, forests.shape)):
+    if len(forests.cut) != nodes or len(forests.shape) != nodes:
         yield "another number of nodes than its trees have"
     yield from _leaf_faults(forests, leaves)
     yield from _cut_faults(forests, columns)
@@ -65,34 +63,29 @@ def _leaf_faults(forests: Forests, leaves: Array) -> Iterator[str]:
 
 
 def _cut_faults(forests: Forests, columns: int) -> Iterator[str]:
-    for name, total in (
-        ("threshold_start", len(forests.thresholds)),
-        ("sets", len(forests.set_start) - 1),
-        ("set_start", len(forests.set_words)),
-    ):
+    if len(forests.set_width) != columns:
+        yield "another number of columns than the manifest names"
+    for name in ("threshold_start", "sets"):
         starts = getattr(forests, name).astype(np.int64)
-        if starts.size == 0 or starts[0] != 0 or starts[-1] != total or (np.diff(starts) < 0).any():
+        if len(starts) != columns + 1 or starts[0] != 0 or (np.diff(starts) < 0).any():
             yield f"{name} out of order"
-        if name != "set_start" and len(starts) != columns + 1:
-            yield f"{name} of another number of columns"
+    counts, width = np.diff(forests.sets.astype(np.int64)), forests.set_width.astype(np.int64)
+    if int(forests.threshold_start[-1]) != len(forests.thresholds):
+        yield "another number of thresholds than its columns have"
+    # A set is never without a word, and all words of all sets are there.
+    if ((counts > 0) & (width == 0)).any() or float((counts.astype(float) * width).sum()) != len(forests.set_words):
+        yield "another number of category sets than its columns have"
+    if width.size and int(width.max()) * 32 > MOST_CODES:
+        yield "a category out of range"
     if np.isnan(forests.thresholds).any():
         yield "a threshold that is no number"
-    ends = np.zeros(len(forests.thresholds), dtype=bool)
-    ends[forests.threshold_start[1:-1][forests.threshold_start[1:-1] < len(ends)]] = True
-    if (~(np.diff(forests.thresholds) > 0) & ~ends[1:]).any():
+    first = np.zeros(len(forests.thresholds) + 1, dtype=bool)
+    first[forests.threshold_start] = True
+    if (~(forests.thresholds[1:] > forests.thresholds[:-1]) & ~first[1:-1]).any():
         yield "thresholds out of order"
-    longest = int(np.diff(forests.set_start.astype(np.int64)).max(initial=0)) * 32
-    if longest > MOST_CODES or longest * len(forests.set_start) > _MOST_BITS:
-        yield "a category out of range"
-    if forests.column.size == 0:
-        return
-    if int(forests.column.max()) >= columns:
-        yield "a column out of range"
-    in_sets = (forests.shape & CATEGORICAL) != 0
-    counts = np.where(in_sets, np.diff(forests.sets)[forests.column], np.diff(forests.threshold_start)[forests.column])
-    if (forests.cut >= counts).any():
+    if forests.cut.size and int(forests.cut.max()) >= len(forests.thresholds) + int(forests.sets[-1]):
         yield "a cut out of range"
-    if int((forests.shape >> MISSING).max()) > 2:
+    if forests.shape.size and int((forests.shape >> MISSING).max()) > 2:
         yield "a missing type that is not known"
 
 

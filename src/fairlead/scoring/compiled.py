@@ -23,7 +23,7 @@ class Compiled:
         wide = plan.leaves.ravel() if plan.is_wide.any() else np.zeros(0)
         self.arguments = (whole, real, plan.request.table, plan.narrow.ravel(), wide)
         columns = 1 + max((slot.column for slot in plan.request.slots), default=0)
-        self._heads: tuple[Heads, tuple[Array, ...]] | None = None
+        self._heads: tuple[Heads, tuple[Array, Array, Array]] | None = None
         self._nothing = np.zeros(now[1].shape)
         self.least = columns  # a shorter row would be read past its end
         self.raw(np.zeros(columns), *now)  # compiled, or read from numba's cache, before the first decision
@@ -93,7 +93,7 @@ def layout(plan: Plan) -> tuple[Array, Array]:
     return whole, np.concatenate([*(slot.cuts for slot in slots), plan.scale])
 
 
-def flat(heads: Heads) -> tuple[Array, ...]:
+def flat(heads: Heads) -> tuple[Array, Array, Array]:
     """Give what the kernel reads of heads: tables, places, numbers (sign, money, edges, margins) in one array each."""
     places = np.concatenate((heads.place, [int(heads.has_cost), len(heads.edges)]))
     parts = (heads.sign, heads.money, heads.edges, heads.margins)

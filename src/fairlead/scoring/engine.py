@@ -61,7 +61,8 @@ class Engine:
 
         Only the request's own columns are read.
         """
-        return self._evaluate.raw(row, *self._now)
+        sums_of: Array = self._evaluate.raw(row, *self._now)
+        return sums_of
 
     def raw_batch(self, rows: Array, *, threads: int = 1) -> Array:
         """Sum each head's leaves for many requests: rows (n, columns) -> (n, H, K); other threads may run meanwhile."""
@@ -84,7 +85,8 @@ class Engine:
 
         `tokens` are the counted and the guessed input tokens; `added` (H, K) is added to the sums.
         """
-        return self._evaluate.predict(heads, row, table_row, tokens, added, *self._now)
+        predicted: Array = self._evaluate.predict(heads, row, table_row, tokens, added, *self._now)
+        return predicted
 
     def set_state(self, endpoint: int, values: Mapping[str, float]) -> None:
         """Take new values of an endpoint's state columns; calls that have begun keep what they began with."""

@@ -59,7 +59,10 @@ class Heads(Struct, frozen=True, kw_only=True):
         places = [HEADS.index(name) if name in HEADS else -1 for name in served]
         money = [
             *(_scale(snapshot, name, name in served) for name in ("output_tokens", "cost_usd")),
-            *([_number(getattr(one, usd)) for one in snapshot.manifest.endpoints] for usd in ("input_usd", "output_usd")),
+            *(
+                [_number(getattr(one, usd)) for one in snapshot.manifest.endpoints]
+                for usd in ("input_usd", "output_usd")
+            ),
         ]
         return cls(
             tables=tables,

@@ -28,8 +28,7 @@ SLOTS, HEADS, ONE, WIDTH, BOUNDS, FLAGS, SLOT = range(7)  # what the first place
 BLOCK: Final = 16  # narrow leaves that add up in 32 bits, see NARROW_LIMIT
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def first_bit(_typing: Any, mask: Any) -> Any:
+def _first_bit(_typing: Any, mask: Any) -> Any:
     """Give the place of a mask's lowest bit as int64: one operation of LLVM that numba does not offer."""
 
     def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -37,6 +36,9 @@ def first_bit(_typing: Any, mask: Any) -> Any:
         return found if mask.bitwidth == 64 else builder.zext(found, ir.IntType(64))
 
     return types.int64(mask), build
+
+
+first_bit: Any = intrinsic(_first_bit)
 
 
 @_kernel
@@ -82,7 +84,9 @@ def rule_out(table: Array, found: Array, left: Array) -> None:
 
 
 @_kernel
-def add_narrow(left: Array, masks: Array, begin: int, end: int, one: int, width: int, leaves: Array, total: Array) -> None:
+def add_narrow(
+    left: Array, masks: Array, begin: int, end: int, one: int, width: int, leaves: Array, total: Array
+) -> None:
     """Add the leaves of the trees begin to end at each endpoint to `total` (K,), in whole numbers."""
     endpoints = masks.shape[1]
     part = np.empty(endpoints, np.int32)
@@ -100,7 +104,9 @@ def add_narrow(left: Array, masks: Array, begin: int, end: int, one: int, width:
 
 
 @_kernel
-def add_wide(left: Array, masks: Array, begin: int, end: int, one: int, width: int, leaves: Array, total: Array) -> None:
+def add_wide(
+    left: Array, masks: Array, begin: int, end: int, one: int, width: int, leaves: Array, total: Array
+) -> None:
     """Add the leaves of the trees begin to end at each endpoint to `total` (K,), as they are."""
     for tree in range(begin, end):
         mine, base = left[tree], tree * width
@@ -111,7 +117,15 @@ def add_wide(left: Array, masks: Array, begin: int, end: int, one: int, width: i
 
 @_kernel
 def raw_one(
-    row: Array, whole: Array, cuts: Array, table: Array, narrow: Array, wide: Array, masks: Array, base: Array, out: Array
+    row: Array,
+    whole: Array,
+    cuts: Array,
+    table: Array,
+    narrow: Array,
+    wide: Array,
+    masks: Array,
+    base: Array,
+    out: Array,
 ) -> None:
     """Sum each head's leaves for one request: row (columns,) -> out (H, K)."""
     found = np.empty(whole[SLOTS], np.int64)
@@ -141,7 +155,15 @@ def raw_one(
 
 @_kernel
 def raw_many(
-    rows: Array, whole: Array, cuts: Array, table: Array, narrow: Array, wide: Array, masks: Array, base: Array, out: Array
+    rows: Array,
+    whole: Array,
+    cuts: Array,
+    table: Array,
+    narrow: Array,
+    wide: Array,
+    masks: Array,
+    base: Array,
+    out: Array,
 ) -> None:
     """Do the same for many requests: rows (n, columns) -> out (n, H, K)."""
     for request in range(len(rows)):
@@ -155,7 +177,9 @@ def larger(a: float, b: float) -> float:
 
 
 @_kernel
-def finish(raw: Array, tables: Array, places: Array, numbers: Array, route: int, counted: float, guess: float, out: Array) -> None:
+def finish(
+    raw: Array, tables: Array, places: Array, numbers: Array, route: int, counted: float, guess: float, out: Array
+) -> None:
     """Turn sums (H, K) into predictions (6, K): what `Heads.predict` does."""
     heads, endpoints = raw.shape
     has_cost, edges = places[heads] != 0, places[heads + 1]

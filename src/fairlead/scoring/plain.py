@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -40,7 +41,7 @@ def first_leaf(masks: Array, low: Array | None = None, number: Array | None = No
 def sums(values: Array, bounds: Array, out: Array) -> None:
     """Add the sum of each head's trees to `out` (H, ...): values (trees, ...), bounds (H + 1,)."""
     edges = (bounds - bounds[0]).tolist()
-    for head, (start, stop) in enumerate(zip(edges, edges[1:], strict=False)):
+    for head, (start, stop) in enumerate(pairwise(edges)):
         if stop > start:
             out[head] += np.add.reduce(values[start:stop], axis=0)
 
@@ -121,7 +122,8 @@ class Plain:
         if added is not None:
             raw += added
         counted, guessed = np.array(tokens[:1]), np.array(tokens[1:])
-        return heads.predict(raw[None], np.array([table_row]), counted, guessed)[:, 0]
+        predicted: Array = heads.predict(raw[None], np.array([table_row]), counted, guessed)[:, 0]
+        return predicted
 
     def _rows_of(self, row: Array) -> Array:
         """Give the table's row of each slot, all at once: what `tables.rows_of` gives for many requests."""
@@ -136,7 +138,8 @@ class Plain:
         value = row[column]
         known = (value > -1) & (value < self._sizes)
         code = np.where(known, value, 0.0).astype(np.int64) + self._starts
-        return np.concatenate((found, np.where(known, self._rows[np.minimum(code, len(self._rows) - 1)], missing)))
+        coded: Array = np.where(known, self._rows[np.minimum(code, len(self._rows) - 1)], missing)
+        return np.concatenate((found, coded))
 
     def _scratch(self, masks: Array) -> tuple[Array, ...]:
         held: tuple[Array, ...] | None = getattr(self._own, "held", None)
@@ -157,5 +160,3 @@ class Plain:
 def _lists(slots: list[Any]) -> tuple[Array, ...]:
     names = ("column", "first", "missing", "zero")
     return tuple(np.array([getattr(slot, name) for slot in slots], dtype=np.int64) for name in names)
-
-

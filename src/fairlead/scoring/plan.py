@@ -53,8 +53,9 @@ class Plan(Struct, frozen=True, kw_only=True):
 def plan(forests: Forests, columns: Sequence[Column], endpoint_rows: Array) -> Plan:
     """Lay forests out: `endpoint_rows` (K, columns) holds the endpoints' own columns."""
     heads = len(forests.trees)
-    owner = np.array([column.owner for column in columns])
-    side = _sides(forests, owner == "request")
+    owner = np.array([column.owner for column in columns], dtype=str)
+    nodes = forests.nodes()
+    side = _sides(forests, (owner == "request")[nodes.column])
     head = forests.head_of_tree
     order = np.lexsort((head, side))  # trees of a single leaf have side 3: they come last and are left out
     count = [int((side == part).sum()) for part in range(3)]
@@ -66,7 +67,7 @@ def plan(forests: Forests, columns: Sequence[Column], endpoint_rows: Array) -> P
     right = np.where(place >= count[0], place - count[0], -1)
     left = np.where(place < count[0] + count[1], place, -1)
     values, constant = _leaves(forests, order, width)
-    own = build_half(forests, masks, owner == "endpoint", right, count[1] + count[2])
+    own = build_half(forests, nodes, masks, owner == "endpoint", right, count[1] + count[2])
     bounds = np.array(
         [
             np.searchsorted(head[order[start : start + size]], np.arange(heads + 1)) + start
@@ -77,8 +78,8 @@ def plan(forests: Forests, columns: Sequence[Column], endpoint_rows: Array) -> P
     is_wide = forests.exponent == WIDE
     whole = np.where(is_wide[head[order]][:, None], 0.0, values / scale[head[order]][:, None])
     return Plan(
-        request=build_half(forests, masks, owner == "request", left, count[0] + count[1]),
-        state=build_half(forests, masks, owner == "state", right, count[1] + count[2]),
+        request=build_half(forests, nodes, masks, owner == "request", left, count[0] + count[1]),
+        state=build_half(forests, nodes, masks, owner == "state", right, count[1] + count[2]),
         still=ruled_out(own, endpoint_rows),
         bounds=bounds,
         leaves=values,
@@ -89,16 +90,16 @@ def plan(forests: Forests, columns: Sequence[Column], endpoint_rows: Array) -> P
     )
 
 
-def _sides(forests: Forests, of_request: Array) -> Array:
-    """Say what each tree looks at: 0 the request, 1 both, 2 the endpoint, 3 nothing."""
+def _sides(forests: Forests, mine: Array) -> Array:
+    """Say what each tree looks at: 0 the request, 1 both, 2 the endpoint, 3 nothing; `mine` (nodes,) are requests'."""
     tree, trees = forests.tree_of_node, len(forests.leaves)
     nodes = forests.leaves.astype(np.int64) - 1
-    mine = np.bincount(tree[of_request[forests.column]], minlength=trees) if trees else nodes
-    return np.select([nodes == 0, mine == nodes, mine > 0], [3, 0, 1], default=2)
+    of_request = np.bincount(tree[mine], minlength=trees)
+    return np.select([nodes == 0, of_request == nodes, of_request > 0], [3, 0, 1], default=2)
 
 
 def _leaves(forests: Forests, order: Array, width: int) -> tuple[Array, Array]:
-    """Give leaves (trees, width) in the new order, off their tree's middle, and each head's sum of all that is fixed."""
+    """Give leaves (trees, width) off their tree's middle, in the new order, and each head's sum of what is fixed."""
     leaves = forests.leaves.astype(np.int64)
     laid = np.zeros((len(leaves), width))
     laid[np.arange(width) < leaves[:, None]] = forests.offsets()

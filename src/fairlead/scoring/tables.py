@@ -9,13 +9,14 @@ the other.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from msgspec import Struct
 
 from fairlead.errors import SnapshotRefusedError
-from fairlead.scoring.forest import CATEGORICAL, DEFAULT_LEFT, MISSING, MISSING_NAN, MISSING_ZERO, NEARLY_ZERO, Forests
+from fairlead.scoring.forest import DEFAULT_LEFT, MISSING, MISSING_ZERO, NEARLY_ZERO, Forests, Nodes
 
 __all__ = ["Half", "Slot", "build_half", "masks_of"]
 
@@ -55,21 +56,21 @@ def masks_of(forests: Forests, kind: Any) -> Array:
     return cleared
 
 
-def build_half(forests: Forests, masks: Array, columns: Array, tree: Array, trees: int) -> Half:
+def build_half(forests: Forests, nodes: Nodes, masks: Array, columns: Array, tree: Array, trees: int) -> Half:
     """Build the table of the columns marked in `columns`; `tree` (trees,) is the new place of each tree, -1 for none.
 
     SnapshotRefusedError where the table would not fit in memory.
     """
     at = tree[forests.tree_of_node]
-    chosen = np.flatnonzero(columns[forests.column] & (at >= 0)) if len(at) else np.zeros(0, dtype=np.int64)
-    key = forests.column[chosen].astype(np.int64) * 2 + ((forests.shape[chosen] & CATEGORICAL) != 0)
+    chosen = np.flatnonzero(columns[nodes.column] & (at >= 0))
+    key = nodes.column[chosen] * 2 + nodes.in_set[chosen]
     order = np.argsort(key, kind="stable")
     chosen, key = chosen[order], key[order]
-    bounds = np.flatnonzero(np.diff(key, prepend=-1, append=-1))
+    bounds = np.flatnonzero(np.diff(key, prepend=-1, append=-1)).tolist()
     slots: list[Slot] = []
     end = 0
-    for start, stop in zip(bounds, bounds[1:], strict=False):
-        slot, end = _slot(forests, chosen[start:stop], int(key[start]), end)
+    for start, stop in pairwise(bounds):
+        slot, end = _slot(forests, nodes, chosen[start:stop], end)
         slots.append(slot)
     if end * trees * masks.itemsize > MOST_BYTES:
         raise SnapshotRefusedError(
@@ -77,61 +78,53 @@ def build_half(forests: Forests, masks: Array, columns: Array, tree: Array, tree
             "train fewer rounds, or leave out columns"
         )
     table = np.full((end, trees), ~masks.dtype.type(0))
-    for slot, start, stop in zip(slots, bounds, bounds[1:], strict=False):
-        nodes = chosen[start:stop]
+    for slot, (start, stop) in zip(slots, pairwise(bounds), strict=True):
+        own = chosen[start:stop]
         fill = _fill_number if len(slot.cuts) else _fill_category
-        fill(forests, slot, table, nodes, at[nodes], masks[nodes])
+        fill(forests, slot, table, own, nodes.place[own], at[own], masks[own])
     return Half(slots=tuple(slots), table=table)
 
 
-def _slot(forests: Forests, nodes: Array, key: int, first: int) -> tuple[Slot, int]:
-    column = key // 2
+def _slot(forests: Forests, nodes: Nodes, own: Array, first: int) -> tuple[Slot, int]:
+    column = int(nodes.column[own[0]])
     none = np.zeros(0, dtype=np.int64)
-    if key % 2 == 0:
+    if not nodes.in_set[own[0]]:
         cuts = forests.thresholds[int(forests.threshold_start[column]) : int(forests.threshold_start[column + 1])]
         last = first + len(cuts)
-        is_default = (forests.shape[nodes] >> MISSING == MISSING_ZERO).any()
+        is_default = (forests.shape[own] >> MISSING == MISSING_ZERO).any()
         zero = last + 2 if is_default else first + int(np.searchsorted(cuts, 0.0))
         return Slot(column, first, last + 1, zero, cuts, none), last + 3
-    held = np.flatnonzero(np.bitwise_or.reduce(_members(forests, np.unique(forests.cut[nodes]), column), axis=0))
+    held = np.flatnonzero(forests.members(column).any(axis=0))
     rows = np.full(int(held.max(initial=-1)) + 1, first, dtype=np.int64)
     rows[held] = first + 1 + np.arange(len(held))
     return Slot(column, first, first, int(rows[0]) if len(rows) else first, np.zeros(0), rows), first + 1 + len(held)
 
 
-def _members(forests: Forests, sets: Array, column: int) -> Array:
-    """Give which codes each of a column's sets holds: (sets, codes) of 0 and 1."""
-    which = sets.astype(np.int64) + int(forests.sets[column])
-    starts, stops = forests.set_start[which].astype(np.int64), forests.set_start[which + 1].astype(np.int64)
-    words = np.zeros((len(which), int((stops - starts).max(initial=0))), dtype="<u4")
-    for place, (start, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
-        words[place, : stop - start] = forests.set_words[start:stop]
-    return np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")
-
-
-def _fill_number(forests: Forests, slot: Slot, table: Array, nodes: Array, tree: Array, masks: Array) -> None:
-    shape = forests.shape[nodes]
+def _fill_number(
+    forests: Forests, slot: Slot, table: Array, own: Array, place: Array, tree: Array, masks: Array
+) -> None:
+    shape = forests.shape[own]
     missing, default_left = shape >> MISSING, (shape & DEFAULT_LEFT) != 0
     # A node says no from the row behind its own threshold on; what is ruled out there stays ruled out further up.
-    np.bitwise_and.at(table, (slot.first + 1 + forests.cut[nodes].astype(np.int64), tree), masks)
-    rows = table[slot.first : slot.first + len(slot.cuts) + 1]
-    np.bitwise_and.accumulate(rows, axis=0, out=rows)
-    no_at_zero = ~(slot.cuts[forests.cut[nodes]] >= 0.0)
-    no_at_nan = np.where(missing == MISSING_NAN, ~default_left, np.where(missing == MISSING_ZERO, ~default_left, no_at_zero))
-    np.bitwise_and.at(table, (slot.missing, tree[no_at_nan]), masks[no_at_nan])
+    np.bitwise_and.at(table, (slot.first + 1 + place, tree), masks)
+    for row in range(slot.first + 1, slot.first + len(slot.cuts) + 1):
+        table[row] &= table[row - 1]
+    no_at_zero = ~(slot.cuts[place] >= 0.0)
+    no_at_nan = np.where(missing == 0, no_at_zero, ~default_left)
+    np.bitwise_and.at(table[slot.missing], tree[no_at_nan], masks[no_at_nan])
     if slot.zero > slot.missing:
         no_at_zero = np.where(missing == MISSING_ZERO, ~default_left, no_at_zero)
-        np.bitwise_and.at(table, (slot.zero, tree[no_at_zero]), masks[no_at_zero])
+        np.bitwise_and.at(table[slot.zero], tree[no_at_zero], masks[no_at_zero])
 
 
-def _fill_category(forests: Forests, slot: Slot, table: Array, nodes: Array, tree: Array, masks: Array) -> None:
-    sets, which = np.unique(forests.cut[nodes], return_inverse=True)
-    members = _members(forests, sets, slot.column)
-    np.bitwise_and.at(table, (slot.first, tree), masks)  # a category that no set holds is answered with no
-    for code, row in enumerate(slot.rows.tolist()):
-        if row != slot.first:
-            outside = members[which, code] == 0
-            np.bitwise_and.at(table, (row, tree[outside]), masks[outside])
+def _fill_category(
+    forests: Forests, slot: Slot, table: Array, own: Array, place: Array, tree: Array, masks: Array
+) -> None:
+    held = np.flatnonzero(slot.rows != slot.first)
+    outside = forests.members(slot.column)[:, held].T[:, place] == 0
+    np.bitwise_and.at(table[slot.first], tree, masks)  # a category that no set holds is answered with no
+    row, which = np.nonzero(outside)
+    np.bitwise_and.at(table, (slot.rows[held[row]], tree[which]), masks[which])
 
 
 def rows_of(half: Half, values: Array) -> Array:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec import Struct
 
-from fairlead.scoring.forest import CATEGORICAL, DEFAULT_LEFT, MISSING, Forests
+from fairlead.scoring.forest import DEFAULT_LEFT, MISSING, Forests, Nodes
 
 __all__ = ["Node", "Tree", "trees_of"]
 
@@ -45,12 +46,12 @@ def trees_of(forests: Forests, head: int) -> list[Tree]:
     leaves = forests.leaves.astype(np.int64)
     first_tree = int(forests.trees[:head].sum())
     node = int((leaves[:first_tree] - 1).sum())
-    leaf, found, offsets = int(leaves[:first_tree].sum()), [], forests.offsets()
+    leaf, found, offsets, looks = int(leaves[:first_tree].sum()), [], forests.offsets(), forests.nodes()
     for tree in range(first_tree, first_tree + int(forests.trees[head])):
         count = int(leaves[tree])
         span = slice(node, node + count - 1)
         root, children = _children((forests.shape[span] & 63).tolist())
-        nodes = [_node(forests, node + place, *both) for place, both in enumerate(children)]
+        nodes = [_node(forests, looks, node + place, *both) for place, both in enumerate(children)]
         values = (offsets[leaf : leaf + count] + forests.middle[tree]).tolist()
         found.append(Tree(root=root, nodes=nodes, values=values))
         node, leaf = node + count - 1, leaf + count
@@ -65,7 +66,7 @@ def _children(left: list[int]) -> tuple[int, list[tuple[int, int]]]:
     def close(begin: int) -> int | None:
         """Hang each open subtree from `begin` on to the right of the one before it; give the first."""
         inside = [root for start, root in open_roots if start >= begin]
-        for parent, child in zip(inside, inside[1:], strict=False):
+        for parent, child in pairwise(inside):
             children[parent] = (children[parent][0], child)
         del open_roots[len(open_roots) - len(inside) :]
         return inside[0] if inside else None
@@ -79,14 +80,11 @@ def _children(left: list[int]) -> tuple[int, list[tuple[int, int]]]:
     return (-1 if root is None else root), children
 
 
-def _node(forests: Forests, at: int, left: int, right: int) -> Node:
-    column, cut, shape = int(forests.column[at]), int(forests.cut[at]), int(forests.shape[at])
+def _node(forests: Forests, looks: Nodes, at: int, left: int, right: int) -> Node:
+    column, place, shape = int(looks.column[at]), int(looks.place[at]), int(forests.shape[at])
     threshold, categories = 0.0, None
-    if shape & CATEGORICAL:
-        which = int(forests.sets[column]) + cut
-        words = forests.set_words[int(forests.set_start[which]) : int(forests.set_start[which + 1])]
-        bits = np.unpackbits(words.astype("<u4").view(np.uint8), bitorder="little")
-        categories = frozenset(np.flatnonzero(bits).tolist())
+    if looks.in_set[at]:
+        categories = frozenset(np.flatnonzero(forests.members(column)[place]).tolist())
     else:
-        threshold = float(forests.thresholds[int(forests.threshold_start[column]) + cut])
+        threshold = float(forests.thresholds[int(forests.threshold_start[column]) + place])
     return Node(column, threshold, categories, bool(shape & DEFAULT_LEFT), shape >> MISSING, left, right)
