@@ -4,6 +4,10 @@ from msgspec.structs import replace
 
 from fairlead import Request, Router
 from fairlead.scoring import Batch, Predictor, Snapshot
+from fairlead.scoring.engine import kind_of
+from fairlead.scoring.forest import Forests
+from fairlead.scoring.heads import PREDICTED
+from fairlead.scoring.predict import base_tokens
 
 
 def sigmoid(value):
@@ -92,7 +96,8 @@ def test_where_only_dollars_were_logged_dollars_are_predicted(make_snapshot):
     }
     heads["cost_usd"] = replace(heads["cost_usd"], scale=np.array([[3.0, 3.0], [9.0, 9.0]]))
     specs = [head.spec for head in heads.values()]
-    snapshot = replace(given, heads=heads, manifest=replace(given.manifest, heads=specs))
+    manifest = replace(given.manifest, heads=specs)
+    snapshot = replace(given, heads=heads, forests=Forests.empty(2), manifest=manifest)
 
     got = predicted(Snapshot.from_bytes(snapshot.to_bytes()), Request(route="maths"))
 
@@ -104,8 +109,55 @@ def test_where_only_dollars_were_logged_dollars_are_predicted(make_snapshot):
 
 def test_a_snapshot_that_predicts_nothing_still_decides(make_snapshot):
     given = make_snapshot()
-    empty = replace(given, heads={}, manifest=replace(given.manifest, heads=[]))
+    empty = replace(given, heads={}, forests=Forests.empty(2), manifest=replace(given.manifest, heads=[]))
 
     decision = Router(Snapshot.from_bytes(empty.to_bytes())).decide(Request(id="r"))
 
     assert (decision.endpoint, decision.ranked[0].quality, decision.ranked[0].cost_usd) == ("cheap", None, None)
+
+
+KINDS = ["numpy", *(["numba"] if kind_of() == "numba" else [])]
+
+
+def variant(make_snapshot, which):
+    given = make_snapshot(prices=((None, None), (1e-5, 4e-5)) if which == "no price" else ((1e-6, 2e-6), (1e-5, 4e-5)))
+    heads = dict(given.heads)
+    if which == "dollars":
+        heads |= {
+            name: replace(given.heads[source], spec=replace(given.heads[source].spec, name=name))
+            for name, source in (("cost_usd", "latency_s"), ("cost_usd_p90", "latency_p90_s"))
+        }
+    if which == "quality alone":
+        heads = {"quality": given.heads["quality"]}
+    if which == "a head of its own":
+        heads = {"mood" if name == "quality" else name: head for name, head in heads.items()}
+        heads["mood"] = replace(heads["mood"], spec=replace(heads["mood"].spec, name="mood"))
+    return replace(given, heads=heads, manifest=replace(given.manifest, heads=[head.spec for head in heads.values()]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("which", ["as it is", "no price", "dollars", "quality alone", "a head of its own"])
+def test_one_request_gets_what_a_batch_of_one_gets(make_snapshot, kind, which):
+    predictor = Predictor(Snapshot.from_bytes(variant(make_snapshot, which).to_bytes()), kind=kind)
+    requests = [
+        Request(text="x" * size, route=route, input_tokens=tokens)
+        for size, route, tokens in ((36, "maths", None), (0, "chat", 12), (9000, None, -1), (5, "new", float("inf")))
+    ]
+    for request in requests:
+        batch = Batch.of([request])
+        route = {"maths": 0.0, "chat": 1.0}.get(request.route, np.nan)
+        row = np.array([route, np.nan])
+        tokens = np.nan if request.input_tokens is None else float(request.input_tokens)
+
+        got = predictor.one(row, route=route, input_tokens=tokens, base_tokens=float(base_tokens(batch.text)[0]))
+
+        want = predictor.candidates(batch)
+        for name, values in zip(PREDICTED, got, strict=True):
+            np.testing.assert_allclose(values, getattr(want, name)[0], rtol=1e-12, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_other_learners_say_is_added_to_the_forests_sums(snapshot, kind):
+    got = Predictor(snapshot, kind=kind).one(np.array([0.0, np.nan]), route=0.0, added=np.array([[0.5, -0.25]]))
+
+    assert got[0] == pytest.approx(sigmoid([0.5, 1.75]))

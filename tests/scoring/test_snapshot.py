@@ -58,13 +58,15 @@ def resealed(data: bytes, change) -> bytes:
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (lambda m, a: m.update(format=2), "format 2, this fairlead reads 1"),
+        (lambda m, a: m.update(format=1), "format 1, this fairlead reads 2; run `fairlead publish` to write it again"),
+        (lambda m, a: m.update(format=3), "format 3, this fairlead reads 2; update fairlead"),
+        (lambda m, a: m.update(heads=m["heads"] + m["heads"][-1:]), "two heads of one name"),
         (lambda m, a: m.update(feature_version=9), "request features of version 9"),
         (lambda m, a: m.update(surprise=1), "unknown field `surprise`"),
-        (lambda m, a: a.pop("quality.leaf"), "not a fairlead snapshot"),
+        (lambda m, a: a.pop("forest.leaves"), "not a fairlead snapshot"),
         (lambda m, a: a.update({"margins": np.zeros((1, 1))}), r"margins is \(1, 1\), expected \(2, 2\)"),
         (lambda m, a: a.update({"quality.table": np.zeros((9, 2))}), r"quality.table is \(9, 2\)"),
-        (lambda m, a: a.update({"quality.left": np.array([0, 0], np.int32)}), "a child that is not below its parent"),
+        (lambda m, a: a.update({"forest.shape": np.array([1, 0], np.uint16)}), "forests: nodes that form no tree"),
     ],
 )
 def test_a_sealed_file_that_does_not_fit_is_refused_with_the_reason(make_snapshot, change, fault):

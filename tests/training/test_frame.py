@@ -5,9 +5,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fairlead.scoring.forest import Forests
+from fairlead.scoring.manifest import Endpoint
 from fairlead.scoring.predict import Batch, Predictor
 from fairlead.scoring.request import TEXT_FEATURES
 from fairlead.training.frame import folds_of
+
+NAMED = [Endpoint(name=name, provider_name="acme", model=name) for name in ("cheap", "dear")]
 
 
 @settings(max_examples=100, deadline=None)
@@ -34,7 +38,12 @@ def test_rows_are_laid_out_as_the_snapshot_lays_them_out(make_frame: Any) -> Non
     snapshot = SimpleNamespace(
         endpoint_rows=frame.endpoint_rows(),
         endpoints=frame.endpoints,
-        manifest=SimpleNamespace(columns=frame.columns, categories=frame.categories, endpoints=[]),
+        heads={},
+        forest_heads=(),
+        forests=Forests.empty(len(frame.columns)),
+        margin_edges=np.zeros(0),
+        margins=np.ones((2, 1)),
+        manifest=SimpleNamespace(columns=frame.columns, categories=frame.categories, endpoints=NAMED),
     )
 
     everywhere = Predictor(snapshot).rows(frame.batch).reshape(6, 2, -1)

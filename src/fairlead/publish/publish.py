@@ -6,16 +6,17 @@ import datetime
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 from msgspec import Struct
 
 from fairlead.errors import GateError, SnapshotRefusedError
 from fairlead.project import Project
-from fairlead.publish.compile import compile_forest
+from fairlead.publish.compile import compile_trees
 from fairlead.publish.endpoints import endpoints_in
+from fairlead.publish.pack import pack
+from fairlead.publish.replay import audit, audit_rows
 from fairlead.scoring.manifest import FORMAT, Endpoint, HeadSpec, Manifest
 from fairlead.scoring.policies import make
 from fairlead.scoring.snapshot import CURRENT, LAST_GOOD, Head, Snapshot
@@ -24,11 +25,7 @@ from fairlead.training import spec as specs
 from fairlead.training.predictor import TrainedHead, TrainedPredictor
 from fairlead.training.registry import Registered, Registry
 
-__all__ = ["Published", "assemble", "audit", "audit_rows", "publish"]
-
-Array = np.ndarray[Any, Any]
-TOLERANCE: Final = 1e-5  # the largest difference from Booster.predict that is let through
-_AUDIT_ROWS: Final = 2_000
+__all__ = ["Published", "assemble", "publish"]
 
 
 class Published(Struct, frozen=True, kw_only=True):
@@ -126,10 +123,13 @@ def assemble(
         parameters=parameters,
         lineage={**lineage, "trained_until": until.isoformat()},
     )
+    served = [head for predictor in predictors for head in predictor.heads if head.serve == "forest"]
+    trees = [compile_trees(head.booster, head.plan.name) for head in served]
     count = len(endpoints)
     return Snapshot(
         manifest=manifest,
         heads=heads,
+        forests=pack(trees, len(first.columns)),
         endpoint_rows=newest.endpoint_rows,
         margin_edges=np.zeros(0) if bounds is None or bounds.margin_edges is None else bounds.margin_edges,
         margins=np.ones((count, 1)) if bounds is None or bounds.margins is None else bounds.margins,
@@ -137,58 +137,13 @@ def assemble(
     )
 
 
-def audit(snapshot: Snapshot, predictors: list[TrainedPredictor], rows: Array) -> float:
-    """Replay rows through each compiled forest and its booster; GateError above the tolerance, else the largest."""
-    largest = 0.0
-    for predictor in predictors:
-        for head in predictor.heads:
-            forest = snapshot.heads[head.plan.name].forest
-            if forest is None:
-                continue
-            expected = lgb.Booster(model_str=head.booster).predict(rows, raw_score=True, num_threads=1)
-            difference = float(np.abs(forest.raw(rows) - expected).max())
-            if not difference <= TOLERANCE:
-                raise GateError(
-                    f"{head.plan.name}: the compiled forest differs from its booster by {difference:.2e}, more than "
-                    f"{TOLERANCE:.0e}; the snapshot in use stays"
-                )
-            largest = max(largest, difference)
-    return largest
-
-
 def _head(head: TrainedHead) -> Head:
-    forest = compile_forest(head.booster, head.plan.name) if head.serve == "forest" else None
     return Head(
         spec=HeadSpec(name=head.plan.name, link=head.link, serve=head.serve, trees=head.trees),
         table=CategoryTable(values=head.table),
         offset=head.offset,
         scale=head.scale,
-        forest=forest,
     )
-
-
-def audit_rows(snapshot: Snapshot) -> Array:
-    """Draw rows that reach every corner: values around each split's threshold, unseen categories, and NaN."""
-    rng = np.random.default_rng(0)
-    columns = snapshot.manifest.columns
-    rows = np.full((_AUDIT_ROWS, len(columns)), np.nan)
-    cuts: dict[int, list[Array]] = {}
-    for head in snapshot.heads.values():
-        if head.forest is not None:
-            plain = (head.forest.decision & 1) == 0
-            for index in np.unique(head.forest.feature[plain]):
-                cuts.setdefault(int(index), []).append(head.forest.threshold[plain & (head.forest.feature == index)])
-    for index, column in enumerate(columns):
-        if column.kind == "category":
-            known = len(snapshot.manifest.categories[column.name])
-            rows[:, index] = rng.integers(-1, known + 2, _AUDIT_ROWS)
-        elif index in cuts:
-            at = rng.choice(np.concatenate(cuts[index]), _AUDIT_ROWS)
-            rows[:, index] = at + rng.choice([-1.0, 0.0, 0.0, 1.0], _AUDIT_ROWS) * rng.exponential(0.1, _AUDIT_ROWS)
-        else:
-            rows[:, index] = rng.normal(size=_AUDIT_ROWS)
-    rows[rng.random(rows.shape) < 0.05] = np.nan
-    return rows
 
 
 def _champion(registry: Registry, name: str) -> Registered:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fairlead.scoring.forest import Forests
 from fairlead.scoring.manifest import FORMAT, Endpoint, Manifest
 from fairlead.scoring.request import FEATURE_VERSION
 from fairlead.scoring.snapshot import Snapshot
@@ -35,6 +36,7 @@ def builtin(endpoints: Sequence[str]) -> Snapshot:
     return Snapshot(
         manifest=manifest,
         heads={},
+        forests=Forests.empty(0),
         endpoint_rows=np.zeros((len(names), 0)),
         margin_edges=np.zeros(0),
         margins=np.ones((len(names), 1)),

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 __all__ = ["FORMAT", "Column", "Endpoint", "HeadSpec", "Manifest"]
 
-FORMAT: Final = 1
+FORMAT: Final = 2  # 1 kept each head's nodes as a LightGBM text does
 
 
 class Column(Struct, frozen=True):

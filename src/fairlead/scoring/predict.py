@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 from msgspec import Struct
 
+from fairlead.scoring.engine import Engine
+from fairlead.scoring.forest import Forests
+from fairlead.scoring.heads import PREDICTED, Heads
 from fairlead.scoring.manifest import Column
 from fairlead.scoring.request import TEXT_FEATURES, Request, text_features
-from fairlead.scoring.snapshot import Head, Snapshot
+from fairlead.scoring.snapshot import Snapshot
 from fairlead.scoring.view import View
 
-__all__ = ["Batch", "Candidates", "Predictor", "column_values"]
+__all__ = ["Batch", "Candidates", "Predictor", "base_tokens", "column_values"]
 
 Array = np.ndarray[Any, Any]
 
@@ -65,37 +69,62 @@ class Candidates(Struct, frozen=True, kw_only=True):
 
 
 class Predictor:
-    """Evaluates a snapshot's predictors: the one seam where a faster engine takes over."""
+    """Evaluates a snapshot's predictors.
 
-    def __init__(self, snapshot: Snapshot, *, tables_only: bool = False) -> None:
+    `tables_only` gives the category-table baseline from the same file. `kind` is the engine's, see `engine.Engine`.
+    """
+
+    def __init__(self, snapshot: Snapshot, *, tables_only: bool = False, kind: str | None = None) -> None:
         self.snapshot = snapshot
-        self.tables_only = tables_only  # the category-table baseline, from the same file
+        self.tables_only = tables_only
         manifest = snapshot.manifest
         self._codes = {
             name: {value: code for code, value in enumerate(values)} for name, values in manifest.categories.items()
         }
-        self._input_usd = np.array([_number(endpoint.input_usd) for endpoint in manifest.endpoints])
-        self._output_usd = np.array([_number(endpoint.output_usd) for endpoint in manifest.endpoints])
+        self._heads = Heads.of(snapshot, tables_only=tables_only)
+        forests = Forests.empty(len(manifest.columns)) if tables_only else snapshot.forests
+        self.engine = Engine(forests, manifest.columns, snapshot.endpoint_rows, kind=kind)
 
-    def candidates(self, batch: Batch) -> Candidates:
+    def candidates(self, batch: Batch, *, threads: int = 1) -> Candidates:
         """Predict every endpoint for every request: arrays (n, K)."""
-        rows = self.rows(batch)
+        columns = self.snapshot.manifest.columns
+        rows = np.full((len(batch), len(columns)), np.nan)
+        for index, column in enumerate(columns):
+            if column.owner == "request":
+                rows[:, index] = column_values(batch, column, self._codes)
         route = column_values(batch, Column("route", "request", "category"), self._codes)
-        values = {name: self._value(head, rows, route) for name, head in self.snapshot.heads.items()}
-        empty = np.full((len(batch), len(self.snapshot.endpoints)), np.nan)
-        quality = values.get("quality", empty)
-        median, p90 = values.get("latency_s", empty), values.get("latency_p90_s", empty)
-        cost, cost_p90 = self._costs(batch, values, empty)
+        counted = batch.scalars.get("input_tokens")
+        predicted = self._heads.predict(
+            self.engine.raw_batch(rows, threads=threads),
+            self._heads.table_row(route),
+            np.full(len(batch), np.nan) if counted is None else numbers(counted),
+            base_tokens(batch.text),
+        )
         return Candidates(
             endpoints=self.snapshot.endpoints,
-            quality=quality,
-            quality_low=self._quality_low(quality),
-            cost_usd=cost,
-            cost_p90_usd=np.fmax(cost, cost_p90),
-            latency_s=median,
-            latency_p90_s=np.maximum(median, p90),
-            eligible=np.ones(empty.shape, dtype=bool),
+            **dict(zip(PREDICTED, predicted, strict=True)),
+            eligible=np.ones(predicted.shape[1:], dtype=bool),
         )
+
+    def one(
+        self,
+        row: Array,
+        *,
+        route: float = math.nan,
+        input_tokens: float = math.nan,
+        base_tokens: float = 1.0,
+        added: Array | None = None,
+    ) -> Array:
+        """Predict every endpoint for one request: (6, K), in the order of PREDICTED; the fast way for a decision.
+
+        row is (columns,) float64 in the order of the manifest's columns, of which only the request's are read; `route`
+        is the route's code, NaN where it has none. `input_tokens` are those the caller counted, `base_tokens` is what
+        `base_tokens` says of the text. `added` (H, K) is added to the forests' sums, where other learners have a say.
+        """
+        heads = self._heads
+        last = len(heads.tables) - 1
+        at = int(route) if 0 <= route < last else last
+        return self.engine.predict(heads, row, at, (input_tokens, base_tokens), added)
 
     def rows(self, batch: Batch) -> Array:
         """Lay out the forests' input: (n * K, columns), endpoints varying fastest."""
@@ -106,39 +135,11 @@ class Predictor:
                 rows[:, index] = np.repeat(column_values(batch, column, self._codes), len(endpoints))
         return rows
 
-    def _value(self, head: Head, rows: Array, route: Array) -> Array:
-        value = head.table.lookup(route)
-        if head.forest is not None and not self.tables_only:
-            value = value + head.forest.raw(rows).reshape(value.shape) + head.offset
-        linked: Array = np.exp(np.clip(value, -50, 50)) if head.spec.link == "exp" else 1.0 / (1.0 + np.exp(-value))
-        return linked
 
-    def _costs(self, batch: Batch, values: dict[str, Array], empty: Array) -> tuple[Array, Array]:
-        """Price predicted tokens; where the logs carried dollars but no tokens, dollars were learned themselves."""
-        if "cost_usd" in values:
-            return values["cost_usd"] * self._scale("cost_usd"), values.get("cost_usd_p90", empty)
-        tokens_in = self._input_tokens(batch, values.get("input_tokens", empty)) * self._input_usd
-        tokens_out, tokens_p90 = values.get("output_tokens", empty), values.get("output_tokens_p90", empty)
-        mean = tokens_in + tokens_out * self._scale("output_tokens") * self._output_usd
-        return mean, tokens_in + np.maximum(tokens_out, tokens_p90) * self._output_usd
-
-    def _input_tokens(self, batch: Batch, ratio: Array) -> Array:
-        estimated = (np.expm1(batch.text[:, [_BYTES_LOG]].astype(np.float64)) / BYTES_PER_TOKEN + 1) * ratio
-        known = numbers(batch.scalars["input_tokens"])[:, None] if "input_tokens" in batch.scalars else np.nan
-        return np.where(np.isfinite(known) & (known >= 0), known, estimated)
-
-    def _scale(self, name: str) -> Array:
-        head = self.snapshot.heads.get(name)
-        if head is None:
-            return np.ones(len(self.snapshot.endpoints))
-        scale: Array = head.scale[0 if self.tables_only or head.forest is None else 1]
-        return scale
-
-    def _quality_low(self, quality: Array) -> Array:
-        which = np.searchsorted(self.snapshot.margin_edges, quality)
-        margin = self.snapshot.margins[np.arange(quality.shape[1]), which]
-        low: Array = np.clip(quality - margin, 0.0, 1.0)
-        return low
+def base_tokens(text: Array) -> Array:
+    """Guess input tokens from the text's length alone: text features (n, features) -> (n,)."""
+    guess: Array = np.expm1(text[:, _BYTES_LOG].astype(np.float64)) / BYTES_PER_TOKEN + 1
+    return guess
 
 
 def column_values(batch: Batch, column: Column, codes: dict[str, dict[str, int]]) -> Array:
@@ -165,7 +166,3 @@ def _float(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         return float("nan")
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value

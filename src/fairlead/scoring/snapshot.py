@@ -21,7 +21,8 @@ from safetensors.numpy import load as _load
 from safetensors.numpy import save as _save
 
 from fairlead.errors import SnapshotRefusedError
-from fairlead.scoring.forest import FIELDS, Forest
+from fairlead.scoring.checks import check
+from fairlead.scoring.forest import FIELDS, Forests
 from fairlead.scoring.manifest import FORMAT, HeadSpec, Manifest
 from fairlead.scoring.request import FEATURE_VERSION
 from fairlead.scoring.table import CategoryTable
@@ -39,26 +40,27 @@ class Head(Struct, frozen=True, kw_only=True):
     """One predicted number's arrays for K endpoints.
 
     `table` (routes + 1, K) and the forest's `offset` (K,) are in link space; `scale` (2, K) turns medians into means,
-    for the table alone and for the forest.
+    for the table alone and for the forest. The forest itself lies in the snapshot's `forests`.
     """
 
     spec: HeadSpec
     table: CategoryTable
     offset: np.ndarray[Any, Any]
     scale: np.ndarray[Any, Any]
-    forest: Forest | None = None
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
     """Everything a decision needs, as it was published.
 
     `endpoint_rows` (K, columns) holds the endpoint's own and state columns, NaN elsewhere. `margin_edges` (B,) and
-    `margins` (K, B + 1) turn a predicted quality into its lower bound. `reference` (columns,) is the typical request
-    that explanations compare with, NaN in columns that are no request's; None in a snapshot without one.
+    `margins` (K, B + 1) turn a predicted quality into its lower bound. `forests` holds the trees of the heads named in
+    `forest_heads`, in that order. `reference` (columns,) is the typical request that explanations compare with, NaN in
+    columns that are no request's; None in a snapshot without one.
     """
 
     manifest: Manifest
     heads: dict[str, Head]
+    forests: Forests
     endpoint_rows: np.ndarray[Any, Any]
     margin_edges: np.ndarray[Any, Any]
     margins: np.ndarray[Any, Any]
@@ -69,6 +71,11 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     def endpoints(self) -> tuple[str, ...]:
         """Names of the endpoints, in the order of every array's endpoint axis."""
         return tuple(endpoint.name for endpoint in self.manifest.endpoints)
+
+    @property
+    def forest_heads(self) -> tuple[str, ...]:
+        """Names of the heads that a forest serves, in the order of `forests`."""
+        return tuple(name for name, head in self.heads.items() if head.spec.serve == "forest")
 
     def to_bytes(self) -> bytes:
         """Give the file's bytes; the same snapshot gives the same bytes."""
@@ -167,15 +174,14 @@ def _arrays(snapshot: Snapshot) -> Arrays:
         arrays[f"{name}.table"] = head.table.values.astype(np.float64)
         arrays[f"{name}.offset"] = head.offset.astype(np.float64)
         arrays[f"{name}.scale"] = head.scale.astype(np.float64)
-        if head.forest is not None:
-            for part, kind in FIELDS.items():
-                arrays[f"{name}.{part}"] = getattr(head.forest, part).astype(kind)
+    arrays.update({f"forest.{part}": getattr(snapshot.forests, part) for part in FIELDS})
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
 def _build(manifest: Manifest, arrays: Arrays, sha256: str, name: str) -> Snapshot:
     if manifest.format != FORMAT:
-        raise SnapshotRefusedError(f"{name}: format {manifest.format}, this fairlead reads {FORMAT}; update it")
+        way = "update fairlead" if manifest.format > FORMAT else "run `fairlead publish` to write it again"
+        raise SnapshotRefusedError(f"{name}: format {manifest.format}, this fairlead reads {FORMAT}; {way}")
     if manifest.feature_version != FEATURE_VERSION:
         raise SnapshotRefusedError(
             f"{name}: request features of version {manifest.feature_version}, "
@@ -184,9 +190,14 @@ def _build(manifest: Manifest, arrays: Arrays, sha256: str, name: str) -> Snapsh
     endpoints, columns = len(manifest.endpoints), len(manifest.columns)
     edges = _expect(arrays, "margin_edges", (arrays["margin_edges"].size,), name)
     heads = {spec.name: _head(spec, manifest, arrays, name) for spec in manifest.heads}
+    if len(heads) != len(manifest.heads):
+        raise SnapshotRefusedError(f"{name}: two heads of one name; publish it again")
+    forests = Forests(**{part: arrays[f"forest.{part}"] for part in FIELDS})
+    check(forests, sum(spec.serve == "forest" for spec in manifest.heads), columns)
     return Snapshot(
         manifest=manifest,
         heads=heads,
+        forests=forests,
         endpoint_rows=_expect(arrays, "endpoint_rows", (endpoints, columns), name),
         margin_edges=edges,
         margins=_expect(arrays, "margins", (endpoints, len(edges) + 1), name),
@@ -198,17 +209,11 @@ def _build(manifest: Manifest, arrays: Arrays, sha256: str, name: str) -> Snapsh
 def _head(spec: HeadSpec, manifest: Manifest, arrays: Arrays, name: str) -> Head:
     endpoints = len(manifest.endpoints)
     routes = len(manifest.categories.get("route", [])) + 1
-    forest = None
-    if spec.serve == "forest":
-        parts = {part: arrays[f"{spec.name}.{part}"].astype(kind) for part, kind in FIELDS.items()}
-        forest = Forest(**parts)
-        forest.check(len(manifest.columns), spec.name)
     return Head(
         spec=spec,
         table=CategoryTable(values=_expect(arrays, f"{spec.name}.table", (routes, endpoints), name)),
         offset=_expect(arrays, f"{spec.name}.offset", (endpoints,), name),
         scale=_expect(arrays, f"{spec.name}.scale", (2, endpoints), name),
-        forest=forest,
     )
 
 

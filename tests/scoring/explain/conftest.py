@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from fairlead.scoring.forest import Forest
+from fairlead.publish.pack import pack
 from fairlead.scoring.manifest import FORMAT, Column, Endpoint, HeadSpec, Manifest
 from fairlead.scoring.request import FEATURE_VERSION
 from fairlead.scoring.snapshot import Head, Snapshot
 from fairlead.scoring.table import CategoryTable
+from fairlead.scoring.trees import Node, Tree
 
 COLUMNS = [
     Column("route", "request", "category"),
@@ -19,42 +20,34 @@ COLUMNS = [
 NAMES = ("small", "middle", "large", "unpriced")
 
 
-def grown(rng, trees=12, leaves=8):
-    """A forest of random trees over COLUMNS: numbers, categories, missing values."""
-    parts = {name: [] for name in ("roots", "feature", "threshold", "decision", "left", "right", "leaf", "words")}
-    for _ in range(trees):
-        first, first_leaf = len(parts["feature"]), len(parts["leaf"])
-        parts["roots"].append(first)
-        for node in range(leaves - 1):  # a chain: left is a leaf, right the next node
+def grown(rng, count=12, leaves=8):
+    """Random trees over COLUMNS: numbers, categories, missing values."""
+    trees = []
+    for _ in range(count):
+        nodes = []
+        for at in range(leaves - 1):  # a chain: left is a leaf, right the next node
             column = int(rng.integers(0, len(COLUMNS)))
-            parts["feature"].append(column)
-            if COLUMNS[column].kind == "category":
-                parts["threshold"].append(len(parts["words"]))
-                parts["words"].append(int(rng.integers(0, 16)))
-                parts["decision"].append(1)
-            else:
-                parts["threshold"].append(float(rng.choice([0.5, 1.0, 2.0, 3.0, 4.0, 5.0])))
-                parts["decision"].append(int(rng.integers(0, 2)) * 2 + int(rng.integers(0, 3)) * 4)
-            parts["left"].append(-1 - (first_leaf + node))
-            parts["right"].append(first + node + 1 if node < leaves - 2 else -1 - (first_leaf + node + 1))
-        parts["leaf"] += (rng.normal(size=leaves) / 10).tolist()
-    return Forest(
-        roots=np.array(parts["roots"], np.int32),
-        feature=np.array(parts["feature"], np.int32),
-        threshold=np.array(parts["threshold"], np.float64),
-        decision=np.array(parts["decision"], np.uint8),
-        left=np.array(parts["left"], np.int32),
-        right=np.array(parts["right"], np.int32),
-        leaf=np.array(parts["leaf"]),
-        set_start=np.arange(len(parts["words"]) + 1, dtype=np.int32),
-        set_words=np.array(parts["words"], np.uint32),
-    )
+            is_set = COLUMNS[column].kind == "category"
+            chosen = [code for code in range(4) if rng.random() < 0.5]
+            nodes.append(
+                Node(
+                    column=column,
+                    threshold=0.0 if is_set else float(rng.choice([0.5, 1.0, 2.0, 3.0, 4.0, 5.0])),
+                    categories=frozenset(chosen) if is_set else None,
+                    default_left=not is_set and bool(rng.integers(0, 2)),
+                    missing=0 if is_set else int(rng.integers(0, 3)),
+                    left=-1 - at,
+                    right=at + 1 if at < leaves - 2 else -2 - at,
+                )
+            )
+        trees.append(Tree(root=0, nodes=nodes, values=(rng.normal(size=leaves) / 10).tolist()))
+    return trees
 
 
 def snapshot_of(seed=0, reference=True):
     """A snapshot of four endpoints whose quality, tokens and latency come from random forests and tables."""
     rng = np.random.default_rng(seed)
-    heads = {}
+    heads, forests = {}, []
     for name, link, level in (
         ("quality", "sigmoid", 0.5),
         ("input_tokens", "exp", 0.0),
@@ -63,13 +56,14 @@ def snapshot_of(seed=0, reference=True):
         ("latency_s", "exp", 0.5),
         ("latency_p90_s", "exp", 1.5),
     ):
-        forest = None if name == "input_tokens" else grown(rng)
+        serve = "table" if name == "input_tokens" else "forest"
+        if serve == "forest":
+            forests.append(grown(rng))
         heads[name] = Head(
-            spec=HeadSpec(name=name, link=link, serve="table" if forest is None else "forest"),
+            spec=HeadSpec(name=name, link=link, serve=serve),
             table=CategoryTable(values=level + rng.normal(size=(3, len(NAMES))) / 4),
             offset=rng.normal(size=len(NAMES)) / 10,
             scale=1 + rng.random((2, len(NAMES))) / 2,
-            forest=forest,
         )
     prices = ((1e-6, 4e-6), (3e-6, 9e-6), (8e-6, 3e-5), (None, None))
     manifest = Manifest(
@@ -90,6 +84,7 @@ def snapshot_of(seed=0, reference=True):
     made = Snapshot(
         manifest=manifest,
         heads=heads,
+        forests=pack(forests, len(COLUMNS)),
         endpoint_rows=own,
         margin_edges=np.zeros(0),
         margins=np.full((len(NAMES), 1), 0.1),

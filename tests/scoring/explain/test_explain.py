@@ -206,7 +206,7 @@ def test_candidates_that_the_decision_saw_are_explained_as_they_were(priced):
     policy = Intelligent()
     router = Router(priced, policy)
     decision = router.decide(REQUEST)
-    seen = router._state[0].candidates(Batch.of([REQUEST]))
+    seen = decision.candidates
     better = msgspec.structs.replace(seen, quality=seen.quality + 0.01 * np.arange(4))
 
     found = explain(router, policy, REQUEST, decision, candidates=better)

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fairlead.publish.pack import pack
+from fairlead.scoring.engine import Engine
 from fairlead.scoring.explain.shapley import shapley
-from fairlead.scoring.explain.trees import Node, Tree, goes_left, total, trees_of
-from fairlead.scoring.forest import Forest
+from fairlead.scoring.explain.trees import goes_left, total
+from fairlead.scoring.manifest import Column
+from fairlead.scoring.trees import Node, Tree
 
 COLUMNS = 5
 VALUES = st.sampled_from([0.0, 1.0, 2.0, -1.0, 0.5, math.nan])
@@ -126,16 +129,9 @@ def test_a_forest_of_single_leaves_has_nothing_to_share():
     VALUES | st.sampled_from([1e-36, -3.0, 2.0**40]),
 )
 def test_nodes_decide_as_the_forest_does(missing, default_left, threshold, value):
-    forest = Forest(
-        roots=np.zeros(1, np.int32),
-        feature=np.zeros(1, np.int32),
-        threshold=np.array([0.0 if missing == 3 else threshold]),
-        decision=np.array([1 if missing == 3 else default_left * 2 + missing * 4], np.uint8),
-        left=np.array([-1], np.int32),
-        right=np.array([-2], np.int32),
-        leaf=np.array([1.0, 0.0]),
-        set_start=np.array([0, 1], np.int32),
-        set_words=np.array([0b101], np.uint32),
-    )
+    categories = frozenset([0, 2]) if missing == 3 else None
+    node = Node(0, threshold, categories, default_left, missing % 3, -1, -2)
+    forests = pack([[Tree(root=0, nodes=[node], values=[1.0, 0.0])]], 1)
+    engine = Engine(forests, [Column("x", "request")], np.zeros((1, 1)), kind="numpy")
 
-    assert goes_left(trees_of(forest)[0].nodes[0], value) == bool(forest.raw(np.array([[value]]))[0])
+    assert goes_left(node, value) == bool(engine.raw(np.array([value]))[0, 0])

@@ -3,7 +3,7 @@ import pytest
 
 from fairlead.errors import UsageError
 from fairlead.scoring.policies import LeastConnections, ResponseTime, RoundRobin, make
-from fairlead.scoring.router import uniform
+from fairlead.scoring.draw import uniform
 from fairlead.testing import check_policy
 
 

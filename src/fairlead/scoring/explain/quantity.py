@@ -9,9 +9,10 @@ from msgspec import Struct
 
 from fairlead.scoring.explain.explanation import HeadShares
 from fairlead.scoring.explain.shapley import shapley
-from fairlead.scoring.explain.trees import total, trees_of
+from fairlead.scoring.explain.trees import total
 from fairlead.scoring.predict import BYTES_PER_TOKEN, Predictor
 from fairlead.scoring.request import Request
+from fairlead.scoring.trees import trees_of
 
 __all__ = ["Quantity", "Rows", "quantities"]
 
@@ -80,8 +81,8 @@ def _head(predictor: Predictor, name: str, rows: Rows, k: int) -> HeadShares:
     table = head.table.lookup(codes)[:, k]
     shares = {_ROUTE: float(table[0] - table[1])}
     reference = float(table[1])
-    if head.forest is not None and not predictor.tables_only:
-        trees = trees_of(head.forest)
+    if _has_forest(predictor, name):
+        trees = trees_of(predictor.snapshot.forests, predictor.snapshot.forest_heads.index(name))
         reference += total(trees, z.tolist()) + float(head.offset[k])
         for column, share in zip(names, shapley(trees, x, z).tolist(), strict=True):
             if share:
@@ -89,6 +90,10 @@ def _head(predictor: Predictor, name: str, rows: Rows, k: int) -> HeadShares:
     return HeadShares(
         name=name, link=head.spec.link, value=reference + sum(shares.values()), reference=reference, shares=shares
     )
+
+
+def _has_forest(predictor: Predictor, name: str) -> bool:
+    return name in predictor.snapshot.forest_heads and not predictor.tables_only
 
 
 def _natural(head: HeadShares, also: dict[str, float] | None = None, start: float = 0.0) -> Quantity:
@@ -116,7 +121,7 @@ def _cost(predictor: Predictor, linked: dict[str, HeadShares], rows: Rows, k: in
 
     def scaled(name: str) -> Quantity:
         head = snapshot.heads[name]
-        served = 0 if predictor.tables_only or head.forest is None else 1
+        served = int(_has_forest(predictor, name))
         return _natural(linked[name]).times(float(head.scale[served, k]))
 
     if "cost_usd" in linked:

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from fairlead.scoring.explain.trees import Tree, goes_left
+from fairlead.scoring.explain.trees import goes_left
+from fairlead.scoring.trees import Tree
 
 __all__ = ["shapley"]
 
@@ -29,7 +30,7 @@ def shapley(trees: Sequence[Tree], row: Array, reference: Array) -> Array:
 
     `row` and `reference` are (columns,) as the forest takes them. A column that is equal in both has a share of 0.
 
-    >>> from fairlead.scoring.explain.trees import Node
+    >>> from fairlead.scoring.trees import Node
     >>> nodes = [Node(0, 0.5, None, True, 0, -1, 1), Node(1, 0.5, None, True, 0, -2, -3)]
     >>> tree = Tree(root=0, nodes=nodes, values=[0.0, 0.0, 8.0])
     >>> shapley([tree], np.array([1.0, 1.0]), np.array([0.0, 0.0])).tolist()  # both are needed: they share evenly

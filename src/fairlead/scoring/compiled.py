@@ -1,0 +1,100 @@
+"""The engine's arithmetic in numba: the same sums as `plain`, in a fifth of the time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fairlead.scoring import kernels
+from fairlead.scoring.heads import PREDICTED, Heads
+from fairlead.scoring.plan import Plan
+
+__all__ = ["Compiled", "layout"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Compiled:
+    """Evaluates a plan in machine code; `arguments` are those that every kernel takes after its rows."""
+
+    def __init__(self, plan: Plan, now: tuple[Array, Array]) -> None:
+        whole, real = layout(plan)
+        wide = plan.leaves.ravel() if plan.is_wide.any() else np.zeros(0)
+        self.arguments = (whole, real, plan.request.table, plan.narrow.ravel(), wide)
+        columns = 1 + max((slot.column for slot in plan.request.slots), default=0)
+        self._heads: tuple[Heads, tuple[Array, Array, Array]] | None = None
+        self._nothing = np.zeros(now[1].shape)
+        self.least = columns  # a shorter row would be read past its end
+        self.raw(np.zeros(columns), *now)  # compiled, or read from numba's cache, before the first decision
+        self.raw_batch(np.zeros((1, columns)), *now, np.empty((1, *now[1].shape)))
+
+    def raw(self, row: Array, masks: Array, base: Array) -> Array:
+        """Sum every head's leaves for one request at every endpoint: row (columns,) -> (H, K)."""
+        out = np.empty(base.shape)
+        kernels.raw_one(self._whole(row, 1), *self.arguments, masks, base, out)
+        return out
+
+    def raw_batch(self, rows: Array, masks: Array, base: Array, out: Array) -> None:
+        """Do the same for many requests: rows (n, columns), out (n, H, K)."""
+        kernels.raw_many(self._whole(rows, 2), *self.arguments, masks, base, out)
+
+    def predict(
+        self,
+        heads: Heads,
+        row: Array,
+        table_row: int,
+        tokens: tuple[float, float],
+        added: Array | None,
+        masks: Array,
+        base: Array,
+    ) -> Array:
+        """Predict for one request at every endpoint: (6, K)."""
+        held = self._heads
+        if held is None or held[0] is not heads:
+            held = self._heads = (heads, flat(heads))
+        out = np.empty((len(PREDICTED), base.shape[1]))
+        more = self._nothing if added is None else added
+        kernels.predict_one(
+            self._whole(row, 1), *self.arguments, masks, base, *held[1], more, table_row, tokens[0], tokens[1], out
+        )
+        return out
+
+    def _whole(self, rows: Array, axes: int) -> Array:
+        if rows.dtype != np.float64 or rows.ndim != axes or not rows.flags.c_contiguous:
+            rows = np.ascontiguousarray(rows, dtype=np.float64)
+        if rows.ndim != axes or rows.shape[-1] < self.least:
+            raise ValueError(f"rows of {rows.shape}, {self.least} columns are read")
+        return rows
+
+
+def layout(plan: Plan) -> tuple[Array, Array]:
+    """Put all places in one array of int64, and all thresholds and scales in one of float64.
+
+    Places: seven numbers that say where what is; each head's bounds and whether it is wide; seven numbers a slot
+    (column, first row, rows of NaN and of zero, is it a number, where its thresholds or codes begin and end); codes.
+    """
+    heads, slots = len(plan.scale), plan.request.slots
+    bounds = 7
+    flags = bounds + 2 * (heads + 1)
+    first = flags + heads
+    codes = first + 7 * len(slots)
+    head = [len(slots), heads, plan.one_sided, plan.leaves.shape[1], bounds, flags, first]
+    described: list[int] = []
+    cuts = 0
+    for slot in slots:
+        number = len(slot.cuts) > 0
+        start = cuts if number else codes
+        stop = start + len(slot.cuts if number else slot.rows)
+        described += [slot.column, slot.first, slot.missing, slot.zero, int(number), start, stop]
+        cuts, codes = (stop, codes) if number else (cuts, stop)
+    places = [head, *plan.bounds[:2], plan.is_wide, described, *(slot.rows for slot in slots)]
+    whole = np.concatenate([np.asarray(part, dtype=np.int64).ravel() for part in places])
+    return whole, np.concatenate([*(slot.cuts for slot in slots), plan.scale])
+
+
+def flat(heads: Heads) -> tuple[Array, Array, Array]:
+    """Give what the kernel reads of heads: tables, places, numbers (sign, money, edges, margins) in one array each."""
+    places = np.concatenate((heads.place, [int(heads.has_cost), len(heads.edges)]))
+    parts = (heads.sign, heads.money, heads.edges, heads.margins)
+    return heads.tables, places, np.concatenate([np.asarray(part, dtype=np.float64).ravel() for part in parts])

@@ -1,0 +1,122 @@
+"""From sums of leaves to what a policy reads: links, category tables, prices and margins, all heads at once."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from msgspec import Struct
+
+from fairlead.scoring.snapshot import Snapshot
+
+__all__ = ["HEADS", "PREDICTED", "Heads"]
+
+Array = np.ndarray[Any, Any]
+
+HEADS: Final = (
+    "quality",
+    "latency_s",
+    "latency_p90_s",
+    "input_tokens",
+    "output_tokens",
+    "output_tokens_p90",
+    "cost_usd",
+    "cost_usd_p90",
+)
+PREDICTED: Final = ("quality", "quality_low", "cost_usd", "cost_p90_usd", "latency_s", "latency_p90_s")
+_STEEP: Final = 50.0  # beyond it neither link says more
+
+
+class Heads(Struct, frozen=True, kw_only=True):
+    """What turns sums into predictions for K endpoints; a head that the snapshot has not is NaN.
+
+    `tables` (routes + 1, 8, K) hold what is added to each head's sum for each route, in link space. `place` (H,) is
+    where in HEADS each forest's sum belongs. `sign` (8, 1) is -1 for heads of the logistic link. `money` (4, K) is
+    what makes tokens a mean and what they cost: the scales of output tokens and of cost, USD of an input and of an
+    output token. `margins` (K, B + 1) and their `edges` (B,) lower the quality to its bound.
+    """
+
+    tables: Array
+    place: Array
+    sign: Array
+    money: Array
+    edges: Array
+    margins: Array
+    has_cost: bool
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, *, tables_only: bool = False) -> Heads:
+        """Take what a snapshot says of its heads; `tables_only` leaves the forests out."""
+        routes = len(snapshot.manifest.categories.get("route", [])) + 1
+        served = () if tables_only else snapshot.forest_heads
+        tables = np.full((routes, len(HEADS), len(snapshot.endpoints)), np.nan)
+        sign = np.ones((len(HEADS), 1))
+        for at, name in enumerate(HEADS):
+            if name in snapshot.heads:
+                head = snapshot.heads[name]
+                tables[:, at] = head.table.values + (head.offset if name in served else 0.0)
+                sign[at] = 1.0 if head.spec.link == "exp" else -1.0
+        places = [HEADS.index(name) if name in HEADS else -1 for name in served]
+        money = [
+            *(_scale(snapshot, name, name in served) for name in ("output_tokens", "cost_usd")),
+            *(
+                [_number(getattr(one, usd)) for one in snapshot.manifest.endpoints]
+                for usd in ("input_usd", "output_usd")
+            ),
+        ]
+        return cls(
+            tables=tables,
+            place=np.array(places, dtype=np.int64),
+            sign=sign,
+            money=np.array(money, dtype=np.float64).reshape(4, len(snapshot.endpoints)),
+            edges=np.ascontiguousarray(snapshot.margin_edges, dtype=np.float64),
+            margins=np.ascontiguousarray(snapshot.margins, dtype=np.float64),
+            has_cost="cost_usd" in snapshot.heads,
+        )
+
+    def table_row(self, route: Array) -> Array:
+        """Give the row of `tables` for route codes: the last for what was never seen."""
+        last = len(self.tables) - 1
+        known = (route >= 0) & (route < last)
+        return np.where(known, np.nan_to_num(route, nan=0.0), last).astype(np.int64)
+
+    def predict(self, raw: Array, table_row: Array, input_tokens: Array, base_tokens: Array) -> Array:
+        """Predict for n requests: sums (n, H, K) and arrays (n,) -> (6, n, K), in the order of PREDICTED.
+
+        `input_tokens` are those the caller counted, NaN where it did not; `base_tokens` is what the text's length
+        suggests.
+        """
+        value = self.tables[table_row]
+        known = self.place >= 0
+        value[:, self.place[known]] += raw if known.all() else raw[:, known]
+        np.multiply(np.clip(value, -_STEEP, _STEEP, out=value), self.sign, out=value)
+        np.exp(value, out=value)
+        logistic = self.sign[:, 0] < 0
+        value[:, logistic] = 1.0 / (1.0 + value[:, logistic])
+        quality, median, p90, ratio, tokens, tokens_p90, cost, cost_p90 = np.moveaxis(value, 1, 0)
+        out = np.empty((len(PREDICTED), *quality.shape))
+        counted = np.isfinite(input_tokens) & (input_tokens >= 0)
+        mean, dear = out[2], out[3]
+        if self.has_cost:
+            np.multiply(cost, self.money[1], out=mean)
+            dear[:] = cost_p90
+        else:
+            asked = np.where(counted[:, None], input_tokens[:, None], base_tokens[:, None] * ratio) * self.money[2]
+            np.add(asked, tokens * self.money[0] * self.money[3], out=mean)
+            np.add(asked, np.maximum(tokens, tokens_p90) * self.money[3], out=dear)
+        np.fmax(mean, dear, out=dear)
+        out[0] = quality
+        margin = self.margins[np.arange(quality.shape[1]), np.searchsorted(self.edges, quality)]
+        np.clip(quality - margin, 0.0, 1.0, out=out[1])
+        out[4] = median
+        np.maximum(median, p90, out=out[5])
+        return out
+
+
+def _scale(snapshot: Snapshot, name: str, by_forest: bool) -> Array:
+    head = snapshot.heads.get(name)
+    return np.ones(len(snapshot.endpoints)) if head is None else head.scale[1 if by_forest else 0]
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value

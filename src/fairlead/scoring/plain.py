@@ -1,0 +1,162 @@
+"""The engine's arithmetic in numpy: always there, and what the compiled kernels are compared with."""
+
+from __future__ import annotations
+
+import threading
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+
+from fairlead.scoring.forest import NEARLY_ZERO
+from fairlead.scoring.heads import Heads
+from fairlead.scoring.plan import Plan
+from fairlead.scoring.tables import ruled_out
+
+__all__ = ["Plain", "first_leaf", "sums"]
+
+Array = np.ndarray[Any, Any]
+_BLOCK: Final = 1 << 21  # (row, tree, endpoint) triples held at a time, so that a replay's memory stays bounded
+
+
+def first_leaf(masks: Array, low: Array | None = None, number: Array | None = None) -> Array:
+    """Give the place of the lowest bit of each mask, as an index; a mask is never empty.
+
+    >>> first_leaf(np.array([1, 6, 1 << 31], dtype=np.uint32)).tolist()
+    [0, 1, 31]
+    """
+    wide = masks.itemsize == 8
+    signed, real = (np.int64, np.float64) if wide else (np.int32, np.float32)
+    bit = np.bitwise_and(masks, np.negative(masks, out=low), out=low)
+    # A power of two as a real number says in its exponent which one it is; the highest bit also sets the sign.
+    as_real = np.empty(masks.shape, real) if number is None else number
+    as_real[...] = bit.view(signed)
+    found = as_real.view(signed)
+    np.right_shift(found, 52 if wide else 23, out=found)
+    np.bitwise_and(found, 0x7FF if wide else 0xFF, out=found)
+    place: Array = np.subtract(found, 1023 if wide else 127, out=found)
+    return place
+
+
+def sums(values: Array, bounds: Array, out: Array) -> None:
+    """Add the sum of each head's trees to `out` (H, ...): values (trees, ...), bounds (H + 1,)."""
+    edges = (bounds - bounds[0]).tolist()
+    for head, (start, stop) in enumerate(pairwise(edges)):
+        if stop > start:
+            out[head] += np.add.reduce(values[start:stop], axis=0)
+
+
+class Plain:
+    """Evaluates a plan in numpy; what a call needs to scribble on is its thread's own."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._own = threading.local()
+        width = plan.leaves.shape[1]
+        self._flat = plan.leaves.ravel()
+        self._begin = np.arange(len(plan.leaves))[:, None] * width
+        slots = plan.request.slots
+        self._numbers = [slot for slot in slots if len(slot.cuts)]
+        self._codes = [slot for slot in slots if not len(slot.cuts)]
+        most = max((len(slot.cuts) for slot in self._numbers), default=0)
+        self._cuts = np.full((len(self._numbers), most), np.inf)
+        for place, slot in enumerate(self._numbers):
+            self._cuts[place, : len(slot.cuts)] = slot.cuts
+        self._number = _lists(self._numbers)
+        self._code = _lists(self._codes)
+        self._sizes = np.array([len(slot.rows) for slot in self._codes], dtype=np.int64)
+        self._starts = np.cumsum(self._sizes) - self._sizes
+        self._rows = np.concatenate([np.zeros(0, dtype=np.int64), *(slot.rows for slot in self._codes)])
+
+    def raw(self, row: Array, masks: Array, base: Array) -> Array:
+        """Sum every head's leaves for one request at every endpoint: row (columns,) -> (H, K)."""
+        plan = self._plan
+        table = plan.request.table
+        left = np.bitwise_and.reduce(table[self._rows_of(row)], axis=0) if len(table) else table[:0].sum(axis=0)
+        out = np.zeros(base.shape)
+        one = plan.one_sided
+        if one:
+            leaf = first_leaf(left[:one])
+            leaf = leaf + self._begin[:one, 0]
+            sums(self._flat[leaf][:, None], plan.bounds[0], out)
+        if plan.both:
+            both, low, number, index, values = self._scratch(masks)
+            np.bitwise_and(masks, left[one:, None], out=both)
+            np.add(first_leaf(both, low, number), self._begin[one : one + plan.both], out=index)
+            np.take(self._flat, index, out=values, mode="clip")
+            sums(values, plan.bounds[1], out)
+        out += base  # last, as the kernels do: what comes before adds up exactly
+        return out
+
+    def raw_batch(self, rows: Array, masks: Array, base: Array, out: Array) -> None:
+        """Do the same for many requests: rows (n, columns), out (n, H, K)."""
+        plan = self._plan
+        step = max(1, _BLOCK // max(masks.size, 1))
+        for start in range(0, len(rows), step):
+            left = ruled_out(plan.request, rows[start : start + step])
+            part = out[start : start + step]
+            part[:] = 0.0
+            by_head = np.moveaxis(part, 1, 0)
+            one = plan.one_sided
+            if one:
+                leaf = first_leaf(np.ascontiguousarray(left[:, :one].T)) + self._begin[:one]
+                sums(self._flat[leaf][:, :, None], plan.bounds[0], by_head)
+            if plan.both:
+                both = masks[:, None, :] & np.ascontiguousarray(left[:, one:].T)[:, :, None]
+                leaf = first_leaf(both) + self._begin[one : one + plan.both][:, :, None]
+                sums(self._flat[leaf], plan.bounds[1], by_head)
+            part += base
+
+    def predict(
+        self,
+        heads: Heads,
+        row: Array,
+        table_row: int,
+        tokens: tuple[float, float],
+        added: Array | None,
+        masks: Array,
+        base: Array,
+    ) -> Array:
+        """Predict for one request at every endpoint: (6, K)."""
+        raw = self.raw(row, masks, base)
+        if added is not None:
+            raw += added
+        counted, guessed = np.array(tokens[:1]), np.array(tokens[1:])
+        predicted: Array = heads.predict(raw[None], np.array([table_row]), counted, guessed)[:, 0]
+        return predicted
+
+    def _rows_of(self, row: Array) -> Array:
+        """Give the table's row of each slot, all at once: what `tables.rows_of` gives for many requests."""
+        column, first, missing, zero = self._number
+        value = row[column]
+        found = first + np.count_nonzero(self._cuts < value[:, None], axis=1)
+        np.copyto(found, zero, where=np.abs(value) <= NEARLY_ZERO)
+        np.copyto(found, missing, where=np.isnan(value))
+        if not self._codes:
+            return found
+        column, _, missing, _ = self._code
+        value = row[column]
+        known = (value > -1) & (value < self._sizes)
+        code = np.where(known, value, 0.0).astype(np.int64) + self._starts
+        coded: Array = np.where(known, self._rows[np.minimum(code, len(self._rows) - 1)], missing)
+        return np.concatenate((found, coded))
+
+    def _scratch(self, masks: Array) -> tuple[Array, ...]:
+        held: tuple[Array, ...] | None = getattr(self._own, "held", None)
+        if held is None:
+            shape = masks.shape
+            real = np.float64 if masks.itemsize == 8 else np.float32
+            held = (
+                np.empty(shape, masks.dtype),
+                np.empty(shape, masks.dtype),
+                np.empty(shape, real),
+                np.empty(shape, np.int64),
+                np.empty(shape),
+            )
+            self._own.held = held
+        return held
+
+
+def _lists(slots: list[Any]) -> tuple[Array, ...]:
+    names = ("column", "first", "missing", "zero")
+    return tuple(np.array([getattr(slot, name) for slot in slots], dtype=np.int64) for name in names)
