@@ -127,7 +127,7 @@ def one(name, path, models, prompts, seed):
     ]
     line(name, "one choice a request", [reading(*single, evidence, costs, rows) for rows in halves], alone)
     cheap = [k for k in np.argsort(mean_usd).tolist() if mean_usd[k] < 0.35 * mean_usd[best]][:PROBES]
-    tried = {}
+    tried = {("none",): (None, single)}  # a cascade that does not pay on one half is not used on the other
     for some in [*((k,) for k in cheap), *combinations(cheap, 2)]:
         probes = tuple(evidence.endpoints[k] for k in some)
         rules = crossfit(evidence, probes, fold)
@@ -138,6 +138,9 @@ def one(name, path, models, prompts, seed):
         rules, points = tried[picked]
         names.append("+".join(picked))
         found.append(reading(*points, evidence, costs, halves[1 - side]))
+        if rules is None:
+            promised.append(alone[side])
+            continue
         point = at_floor(rules, fold[rows], evidence.take(rows), part(costs, rows), grid=grid)
         promised.append(kept(point.usd_price, grid, points, evidence, costs, best, halves[1 - side]))
     line(name, f"cascade: {' / '.join(dict.fromkeys(names))}"[:52], found, promised)

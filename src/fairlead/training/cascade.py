@@ -21,6 +21,7 @@ _PULLS: Final = (
     100.0,
     1000.0,
 )  # how hard weights are held to "the answers say nothing"; chosen on a held part
+_NEAR: Final = 10.0  # how much harder the curves of endpoints that were not asked are held to their common one
 _LEAST: Final = 50
 _DRAWS: Final = 32
 
@@ -114,38 +115,54 @@ def _stage(evidence: Evidence, rule: StoppingRule, asked: tuple[str, ...], seed:
     lengths = rule.lengths(seen.tokens, evidence.route)
     reads = [signals(evidence.quality, lengths, seen, places, k) for k in range(len(rule.endpoints))]
     held = np.random.default_rng(seed).random(len(evidence)) < 0.3
-    losses = [_loss(evidence.outcome, reads, pull, held) for pull in _PULLS]
-    pull = _PULLS[int(np.argmin(losses))]
-    weights = np.array([_fit(x, evidence.outcome[:, k], pull) for k, x in enumerate(reads)])
+    own = [k in places for k in range(len(reads))]
+    losses = [_loss(evidence.outcome, reads, own, pull, held) for pull in _PULLS]
+    weights = np.array(_weights(evidence.outcome, reads, own, _PULLS[int(np.argmin(losses))]))
     after = np.stack([x @ w for x, w in zip(reads, weights, strict=True)], axis=1)
     shifts = after - logit(evidence.quality)
     drawn = np.random.default_rng(seed).choice(len(evidence), min(_DRAWS, len(evidence)), replace=False)
     return Stage(asked=asked, weights=weights.tolist(), shifts=shifts[np.sort(drawn)].tolist())
 
 
-def _loss(outcome: Array, reads: list[Array], pull: float, held: Array) -> float:
+def _loss(outcome: Array, reads: list[Array], own: list[bool], pull: float, held: Array) -> float:
     total = 0.0
-    for k, x in enumerate(reads):
+    for k, w in enumerate(_weights(outcome[~held], [x[~held] for x in reads], own, pull)):
         known = held & np.isfinite(outcome[:, k])
-        share = np.clip(sigmoid(x[known] @ _fit(x[~held], outcome[~held, k], pull)), 1e-6, 1 - 1e-6)
-        y = outcome[known, k]
+        share, y = np.clip(sigmoid(reads[k][known] @ w), 1e-6, 1 - 1e-6), outcome[known, k]
         total -= float((y * np.log(share) + (1 - y) * np.log(1 - share)).sum())
     return total
 
 
-def _fit(x: Array, y: Array, pull: float) -> Array:
-    """Newton's method on the penalised log loss; the start is the curve on which answers say nothing."""
+def _weights(outcome: Array, reads: list[Array], own: list[bool], pull: float) -> list[Array]:
+    """Fit each endpoint's curve. What answers say of endpoints that were not asked is one lesson for all of them.
+
+    A curve each would be noisier, and the best of many noisy ones is chosen too often: probing would look better
+    than it is (the optimiser's curse). So these stay near the curve that is fitted to all of them together.
+    """
+    start = np.zeros(reads[0].shape[1])
+    start[1] = 1.0
+    apart = [k for k, asked in enumerate(own) if not asked]
+    together = start
+    if apart:
+        rows, values = np.concatenate([reads[k] for k in apart]), np.concatenate([outcome[:, k] for k in apart])
+        together = _fit(rows, values, pull, start)
+    return [
+        _fit(x, outcome[:, k], pull, start) if asked else _fit(x, outcome[:, k], _NEAR * pull, together)
+        for k, (x, asked) in enumerate(zip(reads, own, strict=True))
+    ]
+
+
+def _fit(x: Array, y: Array, pull: float, start: Array) -> Array:
+    """Newton's method on the log loss with a normal prior around `start`."""
     known = np.isfinite(y)
     x, y = x[known], y[known]
-    start = np.zeros(x.shape[1])
-    start[1] = 1.0
     weights = start.copy()
     for _ in range(25):
         share = sigmoid(x @ weights)
         slope = x.T @ (share - y) + pull * (weights - start)
         bend = (x * (share * (1 - share))[:, None]).T @ x + pull * np.eye(len(weights))
         step = np.linalg.solve(bend, slope)
-        weights -= step / max(1.0, float(np.abs(step).max()) / 2)  # never so far that it swings
+        weights = weights - step / max(1.0, float(np.abs(step).max()) / 2)  # never so far that it swings
         if float(np.abs(step).max()) < 1e-5:
             break
     return weights
