@@ -74,8 +74,9 @@ def test_each_number_is_the_predictors_and_its_shares_sum_to_the_way_from_the_re
 @given(st.integers(0, 5), policies, requests)
 def test_each_change_turns_the_decision_and_a_little_less_of_it_does_not(snapshots, seed, policy, request):
     router = Router(snapshots[seed], policy)
-    seen = router._state[0].candidates(Batch.of([request]))
-    found = explain(router, policy, request, router.decide(request))
+    decision = router.decide(request)
+    seen = decision.candidates
+    found = explain(router, policy, request, decision)
     other = seen.endpoints.index(found.runner_up)
 
     def winner(policy, candidates):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from fairlead.errors import UsageError
-from fairlead.scoring.policies import LeastConnections, ResponseTime, RoundRobin, make
 from fairlead.scoring.draw import uniform
+from fairlead.scoring.policies import LeastConnections, ResponseTime, RoundRobin, make
 from fairlead.testing import check_policy
 
 
