@@ -95,9 +95,9 @@ def _slot(forests: Forests, nodes: Nodes, own: Array, first: int) -> tuple[Slot,
         zero = last + 2 if is_default else first + int(np.searchsorted(cuts, 0.0))
         return Slot(column, first, last + 1, zero, cuts, none), last + 3
     held = np.flatnonzero(forests.members(column).any(axis=0))
-    rows = np.full(int(held.max(initial=-1)) + 1, first, dtype=np.int64)
+    rows = np.full(int(held.max(initial=0)) + 1, first, dtype=np.int64)  # never empty: -0.5 is code 0 as well
     rows[held] = first + 1 + np.arange(len(held))
-    return Slot(column, first, first, int(rows[0]) if len(rows) else first, np.zeros(0), rows), first + 1 + len(held)
+    return Slot(column, first, first, int(rows[0]), np.zeros(0), rows), first + 1 + len(held)
 
 
 def _fill_number(
