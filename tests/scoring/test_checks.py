@@ -85,7 +85,7 @@ def test_forests_of_another_shape_than_the_manifest_are_refused():
         check(SOUND, 2, 4)
 
 
-@pytest.mark.parametrize("nodes", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("nodes", [1, 2, 3, 4])
 def test_as_many_shapes_pass_as_there_are_binary_trees(nodes):
     passed = 0
     for number in range((nodes + 1) ** nodes):
@@ -108,4 +108,4 @@ def test_as_many_shapes_pass_as_there_are_binary_trees(nodes):
         except SnapshotRefusedError:
             continue
 
-    assert passed == [1, 2, 5, 14, 42][nodes - 1]  # Catalan's numbers
+    assert passed == [1, 2, 5, 14][nodes - 1]  # Catalan's numbers

@@ -13,6 +13,7 @@ from fairlead.publish.pack import pack
 from fairlead.scoring.engine import Engine, kind_of
 from fairlead.scoring.forest import Forests
 from fairlead.scoring.manifest import Column
+from fairlead.scoring.trees import Node, Tree
 
 OWNERS = ("request", "request", "request", "endpoint", "state", "request", "endpoint")
 COLUMNS = [Column(f"column {at}", owner, "category" if at > 4 else "number") for at, owner in enumerate(OWNERS)]
@@ -226,6 +227,18 @@ def test_forests_of_one_owner_alone_need_no_other(small, kind, owner):
     alone = np.stack([one.predict(drawn, raw_score=True, num_threads=1) for one in boosters])
     want = alone.T[:, :, None] if owner == "request" else alone[None]
     assert np.abs(got - want).max() <= 1e-6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_set_that_holds_no_category_sends_all_to_the_right(kind):
+    node = Node(column=0, threshold=0.0, categories=frozenset(), default_left=False, missing=0, left=-1, right=-2)
+    forests = pack([[Tree(root=0, nodes=[node], values=[1.0, 2.0])]], 1)
+
+    engine = Engine(forests, [Column("team", "request", "category")], np.zeros((1, 1)), kind=kind)
+
+    codes = np.array([[0.0], [-0.5], [1.0], [np.nan], [-1.0], [1e9], [np.inf]])
+    assert engine.raw_batch(codes).ravel().tolist() == [2.0] * 7
+    assert [float(engine.raw(code)[0, 0]) for code in codes] == [2.0] * 7
 
 
 def test_no_forest_gives_no_sum_and_no_request_no_row(small):

@@ -9,6 +9,7 @@ import numpy as np
 from fairlead.scoring import kernels
 from fairlead.scoring.heads import PREDICTED, Heads
 from fairlead.scoring.plan import Plan
+from fairlead.scoring.vectors import ROTATED
 
 __all__ = ["Compiled", "layout"]
 
@@ -16,12 +17,15 @@ Array = np.ndarray[Any, Any]
 
 
 class Compiled:
-    """Evaluates a plan in machine code; `arguments` are those that every kernel takes after its rows."""
+    """Evaluates a plan in machine code; the masks it is given are padded to a multiple of eight endpoints.
+
+    `arguments` are those that every kernel takes after its rows.
+    """
 
     def __init__(self, plan: Plan, now: tuple[Array, Array]) -> None:
         whole, real = layout(plan)
         wide = plan.leaves.ravel() if plan.is_wide.any() else np.zeros(0)
-        self.arguments = (whole, real, plan.request.table, plan.narrow.ravel(), wide)
+        self.arguments = (whole, real, plan.request.table, _rotated(plan.narrow), wide)
         columns = 1 + max((slot.column for slot in plan.request.slots), default=0)
         self._heads: tuple[Heads, tuple[Array, Array, Array]] | None = None
         self._nothing = np.zeros(now[1].shape)
@@ -98,3 +102,8 @@ def flat(heads: Heads) -> tuple[Array, Array, Array]:
     places = np.concatenate((heads.place, [int(heads.has_cost), len(heads.edges)]))
     parts = (heads.sign, heads.money, heads.edges, heads.margins)
     return heads.tables, places, np.concatenate([np.asarray(part, dtype=np.float64).ravel() for part in parts])
+
+
+def _rotated(narrow: Array) -> Array:
+    """Lay leaves out as `vectors` picks them: those of a tree of 32 one place to the left, round the corner."""
+    return np.ascontiguousarray(np.roll(narrow, ROTATED, axis=1) if narrow.shape[1] == 32 else narrow).ravel()

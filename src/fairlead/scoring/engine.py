@@ -24,6 +24,7 @@ __all__ = ["Engine", "Kind", "kind_of"]
 Array = np.ndarray[Any, Any]
 Kind = Literal["numba", "numpy"]
 VARIABLE: Final = "FAIRLEAD_ENGINE"
+EIGHT: Final = 8  # endpoints that a kernel looks at together
 
 
 class Engine:
@@ -48,7 +49,7 @@ class Engine:
         left = self._plan.still & ruled_out(self._plan.state, self._rows)
         both = self._plan.both
         # One reference: a reader must not see the masks of one state and the sums of another.
-        self._now = (np.ascontiguousarray(left[:, :both].T), self._base(left[:, both:]))
+        self._now = (self._masks(left[:, :both]), self._base(left[:, both:]))
         self._evaluate = self._evaluator()
 
     @property
@@ -103,6 +104,11 @@ class Engine:
             masks[:, endpoint] = left[0, : self._plan.both]
             base[:, endpoint] = self._base(left[:, self._plan.both :])[:, 0]
             self._rows, self._now = rows, (masks, base)
+
+    def _masks(self, left: Array) -> Array:
+        """Lay out what endpoints leave of each tree: masks (K, trees) -> (trees, K), padded for the kernels."""
+        padded = -len(left) % EIGHT if self.kind == "numba" else 0
+        return np.ascontiguousarray(np.pad(left, ((0, padded), (0, 0)), constant_values=~left.dtype.type(0)).T)
 
     def _base(self, left: Array) -> Array:
         """Sum the trees that look at the endpoint alone, or at nothing: masks (k, trees) -> (H, k)."""

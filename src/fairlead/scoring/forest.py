@@ -61,8 +61,8 @@ class Forests(Struct, frozen=True, kw_only=True):
     node compares with and thereby the column it looks at: first all thresholds are numbered, those of column c being
     `thresholds[threshold_start[c]:threshold_start[c + 1]]`, then all category sets, those of column c being numbers
     `sets[c]` to `sets[c + 1]`, of `set_width[c]` words each in `set_words`. `shape` (nodes,) says where children lie
-    and where missing values go. A leaf's value is its tree's `middle` and `narrow * 2 ** exponent`, which add up exactly
-    in any order, or lies in `wide` where that would be too coarse.
+    and where missing values go. A leaf's value is its tree's `middle` and `narrow * 2 ** exponent`, which add up
+    exactly in any order, or lies in `wide` where that would be too coarse.
     """
 
     trees: Array

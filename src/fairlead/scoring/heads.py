@@ -43,6 +43,8 @@ class Heads(Struct, frozen=True, kw_only=True):
     edges: Array
     margins: Array
     has_cost: bool
+    logistic: tuple[int, ...]
+    first_margin: Array
 
     @classmethod
     def of(cls, snapshot: Snapshot, *, tables_only: bool = False) -> Heads:
@@ -72,6 +74,8 @@ class Heads(Struct, frozen=True, kw_only=True):
             edges=np.ascontiguousarray(snapshot.margin_edges, dtype=np.float64),
             margins=np.ascontiguousarray(snapshot.margins, dtype=np.float64),
             has_cost="cost_usd" in snapshot.heads,
+            logistic=tuple(np.flatnonzero(sign[:, 0] < 0).tolist()),
+            first_margin=np.arange(len(snapshot.endpoints)) * (len(snapshot.margin_edges) + 1),
         )
 
     def table_row(self, route: Array) -> Array:
@@ -87,27 +91,32 @@ class Heads(Struct, frozen=True, kw_only=True):
         suggests.
         """
         value = self.tables[table_row]
-        known = self.place >= 0
-        value[:, self.place[known]] += raw if known.all() else raw[:, known]
-        np.multiply(np.clip(value, -_STEEP, _STEEP, out=value), self.sign, out=value)
+        for head, at in enumerate(self.place.tolist()):
+            if at >= 0:
+                value[:, at] += raw[:, head]
+        np.minimum(np.maximum(value, -_STEEP, out=value), _STEEP, out=value)
+        value *= self.sign
         np.exp(value, out=value)
-        logistic = self.sign[:, 0] < 0
-        value[:, logistic] = 1.0 / (1.0 + value[:, logistic])
-        quality, median, p90, ratio, tokens, tokens_p90, cost, cost_p90 = np.moveaxis(value, 1, 0)
+        for at in self.logistic:
+            one = value[:, at]
+            one += 1.0
+            np.divide(1.0, one, out=one)
+        quality, median, p90, ratio, tokens, tokens_p90, cost, cost_p90 = (value[:, at] for at in range(len(HEADS)))
         out = np.empty((len(PREDICTED), *quality.shape))
-        counted = np.isfinite(input_tokens) & (input_tokens >= 0)
         mean, dear = out[2], out[3]
         if self.has_cost:
             np.multiply(cost, self.money[1], out=mean)
             dear[:] = cost_p90
         else:
+            counted = (input_tokens >= 0) & (input_tokens < np.inf)
             asked = np.where(counted[:, None], input_tokens[:, None], base_tokens[:, None] * ratio) * self.money[2]
             np.add(asked, tokens * self.money[0] * self.money[3], out=mean)
             np.add(asked, np.maximum(tokens, tokens_p90) * self.money[3], out=dear)
         np.fmax(mean, dear, out=dear)
         out[0] = quality
-        margin = self.margins[np.arange(quality.shape[1]), np.searchsorted(self.edges, quality)]
-        np.clip(quality - margin, 0.0, 1.0, out=out[1])
+        margin = self.margins.ravel()[np.searchsorted(self.edges, quality) + self.first_margin]
+        low = np.subtract(quality, margin, out=out[1])
+        np.minimum(np.maximum(low, 0.0, out=low), 1.0, out=low)
         out[4] = median
         np.maximum(median, p90, out=out[5])
         return out

@@ -12,11 +12,9 @@ from typing import Any, Final, TypeVar, cast
 
 import numba
 import numpy as np
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
 
 from fairlead.scoring.forest import NEARLY_ZERO
+from fairlead.scoring.vectors import ROTATED, add_eight, first_bit
 
 __all__ = ["predict_one", "raw_many", "raw_one"]
 
@@ -26,19 +24,6 @@ _kernel = cast(Callable[[Function], Function], numba.njit(nogil=True, cache=True
 
 SLOTS, HEADS, ONE, WIDTH, BOUNDS, FLAGS, SLOT = range(7)  # what the first places of `whole` say
 BLOCK: Final = 16  # narrow leaves that add up in 32 bits, see NARROW_LIMIT
-
-
-def _first_bit(_typing: Any, mask: Any) -> Any:
-    """Give the place of a mask's lowest bit as int64: one operation of LLVM that numba does not offer."""
-
-    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        found = builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-        return found if mask.bitwidth == 64 else builder.zext(found, ir.IntType(64))
-
-    return types.int64(mask), build
-
-
-first_bit: Any = intrinsic(_first_bit)
 
 
 @_kernel
@@ -87,18 +72,18 @@ def rule_out(table: Array, found: Array, left: Array) -> None:
 def add_narrow(
     left: Array, masks: Array, begin: int, end: int, one: int, width: int, leaves: Array, total: Array
 ) -> None:
-    """Add the leaves of the trees begin to end at each endpoint to `total` (K,), in whole numbers."""
-    endpoints = masks.shape[1]
-    part = np.empty(endpoints, np.int32)
+    """Add the leaves of the trees begin to end to `total`, in whole numbers, eight endpoints at once."""
+    padded = masks.shape[1]
+    flat = masks.reshape(-1)
+    part = np.empty(padded, np.int32)
     while begin < end:
         stop = min(begin + BLOCK, end)
         part[:] = 0
         for tree in range(begin, stop):
-            mine, base = left[tree], tree * width
-            row = masks[tree - one]
-            for endpoint in range(endpoints):
-                part[endpoint] += leaves[base + first_bit(mine & row[endpoint])]
-        for endpoint in range(endpoints):
+            for endpoint in range(0, padded, 8):
+                at = (tree - one) * padded + endpoint
+                add_eight(left[tree], flat, at, leaves, tree * width, part, endpoint)
+        for endpoint in range(padded):
             total[endpoint] += part[endpoint]
         begin = stop
 
@@ -134,14 +119,17 @@ def raw_one(
     rule_out(table, found, left)
     heads, one, width = whole[HEADS], whole[ONE], whole[WIDTH]
     endpoints = base.shape[1]
-    total = np.empty(endpoints, np.float64)
+    total = np.empty(masks.shape[1], np.float64)
     for head in range(heads):
         at = whole[BOUNDS] + head
         is_wide = whole[whole[FLAGS] + head] != 0
         alone = 0.0
         for tree in range(whole[at], whole[at + 1]):
-            place = tree * width + first_bit(left[tree])
-            alone += wide[place] if is_wide else np.float64(narrow[place])
+            bit = first_bit(left[tree])
+            if is_wide:
+                alone += wide[tree * width + bit]
+            else:
+                alone += narrow[tree * width + ((bit + ROTATED) & 31 if width == 32 else bit)]
         at += heads + 1
         total[:] = alone
         if is_wide:

@@ -95,9 +95,9 @@ def _slot(forests: Forests, nodes: Nodes, own: Array, first: int) -> tuple[Slot,
         zero = last + 2 if is_default else first + int(np.searchsorted(cuts, 0.0))
         return Slot(column, first, last + 1, zero, cuts, none), last + 3
     held = np.flatnonzero(forests.members(column).any(axis=0))
-    rows = np.full(int(held.max(initial=-1)) + 1, first, dtype=np.int64)
+    rows = np.full(int(held.max(initial=0)) + 1, first, dtype=np.int64)  # never empty: -0.5 is code 0 as well
     rows[held] = first + 1 + np.arange(len(held))
-    return Slot(column, first, first, int(rows[0]) if len(rows) else first, np.zeros(0), rows), first + 1 + len(held)
+    return Slot(column, first, first, int(rows[0]), np.zeros(0), rows), first + 1 + len(held)
 
 
 def _fill_number(
@@ -106,7 +106,7 @@ def _fill_number(
     shape = forests.shape[own]
     missing, default_left = shape >> MISSING, (shape & DEFAULT_LEFT) != 0
     # A node says no from the row behind its own threshold on; what is ruled out there stays ruled out further up.
-    np.bitwise_and.at(table, (slot.first + 1 + place, tree), masks)
+    np.bitwise_and.at(table.reshape(-1), (slot.first + 1 + place) * table.shape[1] + tree, masks)  # flat is fastest
     for row in range(slot.first + 1, slot.first + len(slot.cuts) + 1):
         table[row] &= table[row - 1]
     no_at_zero = ~(slot.cuts[place] >= 0.0)
@@ -124,7 +124,7 @@ def _fill_category(
     outside = forests.members(slot.column)[:, held].T[:, place] == 0
     np.bitwise_and.at(table[slot.first], tree, masks)  # a category that no set holds is answered with no
     row, which = np.nonzero(outside)
-    np.bitwise_and.at(table, (slot.rows[held[row]], tree[which]), masks[which])
+    np.bitwise_and.at(table.reshape(-1), slot.rows[held[row]] * table.shape[1] + tree[which], masks[which])
 
 
 def rows_of(half: Half, values: Array) -> Array:
