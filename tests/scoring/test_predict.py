@@ -4,6 +4,8 @@ from msgspec.structs import replace
 
 from fairlead import Request, Router
 from fairlead.scoring import Batch, Predictor, Snapshot
+from fairlead.scoring.manifest import Column
+from fairlead.scoring.predict import column_values
 
 
 def sigmoid(value):
@@ -109,3 +111,33 @@ def test_a_snapshot_that_predicts_nothing_still_decides(make_snapshot):
     decision = Router(Snapshot.from_bytes(empty.to_bytes())).decide(Request(id="r"))
 
     assert (decision.endpoint, decision.ranked[0].quality, decision.ranked[0].cost_usd) == ("cheap", None, None)
+
+
+def test_a_callers_embedding_becomes_columns():
+    vectors = [(1.0, 2.0), None, (3.0,), (float("inf"), "x"), (1, 2, 3)]
+    batch = Batch.of([Request(embedding=vector) for vector in vectors])
+
+    got = [column_values(batch, Column(f"embedding_{place}", "request"), {"embedding": {"": 2}}) for place in (0, 1)]
+
+    nan = np.nan
+    np.testing.assert_array_equal(got, [[1.0, nan, nan, np.inf, nan], [2.0, nan, nan, nan, nan]])
+    none = column_values(Batch.of([Request()]), Column("embedding_0", "request"), {"embedding": {"": 2}})
+    np.testing.assert_array_equal(none, [nan])
+
+
+def test_an_embedding_reaches_the_forest(make_snapshot):
+    published = make_snapshot()
+    columns = [Column("embedding_0", "request"), *published.manifest.columns[1:]]
+    quality = published.heads["quality"]
+    forest = replace(quality.forest, decision=np.array([8, 1], np.uint8))
+    snapshot = replace(
+        published,
+        manifest=replace(published.manifest, columns=columns),
+        heads={**published.heads, "quality": replace(quality, forest=forest)},
+    )
+
+    seen = [
+        predicted(snapshot, Request(embedding=vector)).quality[0, 1] for vector in ((0.0,), (1.0,), None, (0.0, 0.0))
+    ]
+
+    assert seen == pytest.approx(sigmoid([2.5, 1.5, 1.5, 1.5]))

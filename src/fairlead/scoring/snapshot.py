@@ -23,6 +23,7 @@ from safetensors.numpy import save as _save
 from fairlead.errors import SnapshotRefusedError
 from fairlead.scoring.forest import FIELDS, Forest
 from fairlead.scoring.manifest import FORMAT, HeadSpec, Manifest
+from fairlead.scoring.parts import PARTS, Parts, from_arrays, to_arrays
 from fairlead.scoring.request import FEATURE_VERSION
 from fairlead.scoring.table import CategoryTable
 
@@ -62,6 +63,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     margin_edges: np.ndarray[Any, Any]
     margins: np.ndarray[Any, Any]
     sha256: str = ""
+    parts: Parts = PARTS
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -166,6 +168,7 @@ def _arrays(snapshot: Snapshot) -> Arrays:
         if head.forest is not None:
             for part, kind in FIELDS.items():
                 arrays[f"{name}.{part}"] = getattr(head.forest, part).astype(kind)
+    arrays |= to_arrays(snapshot.parts)
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
@@ -187,6 +190,7 @@ def _build(manifest: Manifest, arrays: Arrays, sha256: str, name: str) -> Snapsh
         margin_edges=edges,
         margins=_expect(arrays, "margins", (endpoints, len(edges) + 1), name),
         sha256=sha256,
+        parts=from_arrays(arrays, endpoints, columns, name),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from fairlead.scoring.text import tables
 from fairlead.scoring.text.names import BUCKETS, FAMILIES, MARKS, SHARES, SYMBOLS, TEXT_FEATURES, WIDE
 
-__all__ = ["features", "words"]
+__all__ = ["features", "jit", "words"]
 
 Array = np.ndarray[Any, Any]
 
@@ -73,14 +73,14 @@ def words(data: bytes) -> Array:
     return features(data)[1]
 
 
-def _jit(function: Any) -> Any:
+def jit(function: Any) -> Any:
     try:
         return nb.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # no folder that a cache could be written to
         return nb.njit(nogil=True)(function)
 
 
-@_jit
+@jit
 def _fill(data: Any, log1p: Any, out: Any, codes: Any) -> Any:
     tally = np.zeros(1024, np.uint32)
     seen = np.zeros(_TABLE, np.uint64)
@@ -123,7 +123,7 @@ def _fill(data: Any, log1p: Any, out: Any, codes: Any) -> Any:
     return found
 
 
-@_jit
+@jit
 def _count(data: Any, tally: Any) -> Any:
     """Count pairs of classes and, behind them, bytes; returns the longest line."""
     before = _LINE_BEFORE
@@ -145,7 +145,7 @@ def _count(data: Any, tally: Any) -> Any:
     return max(longest, len(data) - line_at)
 
 
-@_jit
+@jit
 def _hash(data: Any, codes: Any, ids: Any) -> Any:
     """Hash words: the first WORD_BYTES to `codes`, all of it to `ids`. Returns how many there are."""
     size = len(data)
@@ -179,7 +179,7 @@ def _hash(data: Any, codes: Any, ids: Any) -> Any:
     return found
 
 
-@_jit
+@jit
 def _added(word: Any, seen: Any) -> Any:
     """Put a word into the set, unless it is there."""
     word = max(word, np.uint64(1))  # 0 is an empty place
@@ -192,7 +192,7 @@ def _added(word: Any, seen: Any) -> Any:
     return 1
 
 
-@_jit
+@jit
 def _families(codes: Any, found: Any, bag: Any, log1p: Any, out: Any) -> None:
     """Count the bag of all words, and the different keywords of each family."""
     had = np.zeros(_KEYWORDS, np.uint8)
