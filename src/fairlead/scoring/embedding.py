@@ -33,7 +33,7 @@ def held(vectors: Iterable[Any]) -> Array:
 
 
 def value_at(vectors: Array, name: str, width: int) -> Array:
-    """Give one column (n,) of embeddings: NaN where there is none, or it has another length than the predictors know."""
+    """Give one column (n,) of embeddings: NaN where there is none, or one of another length than `width`."""
     place = int(name[len(PREFIX) :])
     return np.array([_number(vector, place, width) for vector in vectors], dtype=np.float64)
 

@@ -30,7 +30,7 @@ _PLACES: Final = np.array(
     ],
     np.uint64,
 )
-_BINS: Final = tables.BINS
+_BINS: Final = tables.BINS.astype(np.uint32)  # unsigned, so that an index needs no check of its sign
 _EDGES: Final = np.append(tables.GROUPS, len(tables.BINS))
 _KEYS: Final = tables.SLOT_KEYS
 _USED: Final = tables.SLOT_KEYS != 0  # an eighth of the keys, so that it stays in the cache
@@ -74,6 +74,7 @@ def words(data: bytes) -> Array:
 
 
 def jit(function: Any) -> Any:
+    """Compile at the first call, without the interpreter's lock, and keep the result on disk where that can be done."""
     try:
         return nb.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # no folder that a cache could be written to
