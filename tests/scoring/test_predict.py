@@ -7,7 +7,8 @@ from fairlead.scoring import Batch, Predictor, Snapshot
 from fairlead.scoring.engine import kind_of
 from fairlead.scoring.forest import Forests
 from fairlead.scoring.heads import PREDICTED
-from fairlead.scoring.predict import base_tokens
+from fairlead.scoring.manifest import Column
+from fairlead.scoring.predict import base_tokens, column_values
 
 
 def sigmoid(value):
@@ -161,3 +162,27 @@ def test_what_other_learners_say_is_added_to_the_forests_sums(snapshot, kind):
     got = Predictor(snapshot, kind=kind).one(np.array([0.0, np.nan]), route=0.0, added=np.array([[0.5, -0.25]]))
 
     assert got[0] == pytest.approx(sigmoid([0.5, 1.75]))
+
+
+def test_a_callers_embedding_becomes_columns():
+    vectors = [(1.0, 2.0), None, (3.0,), (float("inf"), "x"), (1, 2, 3)]
+    batch = Batch.of([Request(embedding=vector) for vector in vectors])
+
+    got = [column_values(batch, Column(f"embedding_{place}", "request"), {"embedding": {"": 2}}) for place in (0, 1)]
+
+    nan = np.nan
+    np.testing.assert_array_equal(got, [[1.0, nan, nan, np.inf, nan], [2.0, nan, nan, nan, nan]])
+    none = column_values(Batch.of([Request()]), Column("embedding_0", "request"), {"embedding": {"": 2}})
+    np.testing.assert_array_equal(none, [nan])
+
+
+def test_an_embedding_reaches_the_forest(make_snapshot):
+    published = make_snapshot()
+    columns = [Column("embedding_0", "request"), *published.manifest.columns[1:]]
+    snapshot = replace(published, manifest=replace(published.manifest, columns=columns))
+
+    seen = [
+        predicted(snapshot, Request(embedding=vector)).quality[0, 1] for vector in ((0.0,), (1.0,), None, (0.0, 0.0))
+    ]
+
+    assert seen == pytest.approx(sigmoid([2.5, 1.5, 1.5, 1.5]))

@@ -31,34 +31,48 @@ def test_no_text_has_no_features_but_is_a_vector():
     got = named("")
 
     assert set(got) == set(TEXT_FEATURES)
-    assert {name for name, value in got.items() if value} <= {"text_lines_log"}
+    assert {name for name, value in got.items() if value} == set()
+
+
+def logs(**counts: int) -> dict[str, float]:
+    return {f"text_{name}": math.log1p(count) for name, count in counts.items()}
 
 
 def test_a_small_prompt_has_these_features_and_no_others():
     got = {name: value for name, value in named("Is 12 ok?\n yes").items() if value and "_hash_" not in name}
 
-    seen = np.array([3, 2, *[1] * 9]) / 14  # white space, s, and nine bytes that come once
     assert got == pytest.approx(
         {
-            "text_bytes_log": math.log(15),
-            "text_chars_log": math.log(15),
-            "text_words_log": math.log(5),
-            "text_lines_log": math.log(3),
-            "text_longest_line_log": math.log(10),
-            "text_longest_word_log": math.log(4),
+            **logs(bytes_log=14, chars_log=14, words_log=4, lines_log=2, longest_line_log=9, distinct_bytes_log=11),
+            **logs(indented_lines_log=1, capital_lines_log=1, question_lines_log=1, sentences_log=1, numbers_log=1),
+            **logs(symbol_63=1),
             "text_mean_word_length": 9 / 4,
             "text_distinct_words_share": 1.0,
-            "text_distinct_bytes_log": math.log(12),
-            "text_entropy_bits": -(seen * np.log2(seen)).sum(),
             "text_digits_share": 2 / 14,
             "text_upper_share": 1 / 14,
             "text_lower_share": 6 / 14,
             "text_space_share": 4 / 14,
             "text_symbol_share": 1 / 14,
-            "text_numbers_log": math.log(2),
-            "text_longest_number_log": math.log(3),
-            "text_indented_lines_log": math.log(2),
-            "text_symbol_63": math.log(2),
+        },
+        rel=1e-6,
+    )
+
+
+def test_other_scripts_have_features_too():
+    got = {n: v for n, v in named("用Python写函数。Привет, мир!").items() if v and "_hash_" not in n}
+
+    assert got == pytest.approx(
+        {
+            **logs(bytes_log=42, chars_log=23, words_log=8, lines_log=1, longest_line_log=42, distinct_bytes_log=30),
+            **logs(question_lines_log=1, sentences_log=1, commas_log=1, symbol_33=1, symbol_44=1, family_python=1),
+            "text_mean_word_length": 39 / 8,
+            "text_distinct_words_share": 1.0,
+            "text_upper_share": 1 / 42,
+            "text_lower_share": 5 / 42,
+            "text_space_share": 1 / 42,
+            "text_symbol_share": 2 / 42,
+            "text_foreign_share": 28 / 42,
+            "text_wide_share": 5 / 42,
         },
         rel=1e-6,
     )
@@ -85,17 +99,21 @@ def test_features_are_those_of_their_version():
     text = 'Prove that 2 + 2 = 4.\n\tdef f(x): return x\n왜? ```json {"a": 1}```' * 3
 
     total = float(text_features(text).sum(dtype=np.float64))
-    words = {name: value for name, value in named("solve solve").items() if value and "_hash_" in name}
+    weighed = float(text_features(text).astype(np.float64) @ np.arange(len(TEXT_FEATURES)))
+    words = {name: value for name, value in named("solve solve x").items() if value and "_hash_" in name}
 
     # When one of these changes, snapshots of before must not be read any more: raise FEATURE_VERSION.
-    assert (FEATURE_VERSION, len(TEXT_FEATURES), round(total, 3)) == (1, 109, 65.965)
-    assert words == pytest.approx({"text_hash_20": -2 / math.sqrt(3), "text_hash_25": 1 / math.sqrt(3)})
+    assert (FEATURE_VERSION, len(TEXT_FEATURES), round(total, 3), round(weighed, 1)) == (2, 134, 76.314, 5335.1)
+    assert words == pytest.approx(logs(hash_30=2, hash_9=1))
 
 
 def test_words_count_whatever_their_case():
-    upper, lower = named("SELECT X FROM Y"), named("select x from y")
+    upper, lower = named("SELECT X JOIN Y"), named("select x join y")
 
-    assert {name for name in upper if upper[name] != lower[name]} == {"text_upper_share", "text_lower_share"}
+    same = ("_hash_", "_family_", "words", "_symbol_", "space")
+    assert {n: v for n, v in upper.items() if any(part in n for part in same)} == {
+        n: v for n, v in lower.items() if any(part in n for part in same)
+    }
     assert round(np.expm1(upper["text_family_sql"])) == 2
 
 
@@ -108,7 +126,7 @@ def test_beyond_the_limit_only_the_length_counts():
 
     before, after = named(long[:MAX_BYTES] + "x"), named(longer[:MAX_BYTES] + "xyz" * 999)
 
-    assert {name for name in before if before[name] != after[name]} == {"text_bytes_log"}
+    assert {name for name in before if before[name] != after[name]} == {"text_bytes_log", "text_chars_log"}
 
 
 def test_a_tag_is_a_scalar_like_any_field():

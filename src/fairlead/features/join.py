@@ -91,7 +91,7 @@ def _columns(con: Any, table: FeatureTable) -> list[str]:
             raise FeatureError(f"{table.path}: column {name!r} is one of the attempts' own; rename it")
     if table.of_request:
         for name in kept:
-            if name not in (*SCALARS, "text", *TEXT_FEATURES) and not name.startswith("tag_"):
+            if name not in (*SCALARS, "text", "embedding", *TEXT_FEATURES) and not name.startswith("tag_"):
                 raise FeatureError(
                     f"{table.path}: a request carries no {name!r}, so a gateway could not send it; use one of "
                     f"{', '.join(name for name in SCALARS if name not in own)}, or name it tag_... and send it in "

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from msgspec import Struct
 
+from fairlead.scoring import embedding
 from fairlead.scoring.engine import Engine
 from fairlead.scoring.forest import Forests
 from fairlead.scoring.heads import PREDICTED, Heads
@@ -42,6 +43,8 @@ class Batch(Struct, frozen=True, kw_only=True):
         text = np.array([text_features(request.text) for request in requests], dtype=np.float32)
         names = {*SCALARS, *(name for request in requests for name in request.tags)}
         scalars = {name: np.array([request.scalar(name) for request in requests], dtype=object) for name in names}
+        if any(request.embedding is not None for request in requests):
+            scalars[embedding.NAME] = embedding.held(request.embedding for request in requests)
         return cls(text=text.reshape(len(requests), len(TEXT_FEATURES)), scalars=scalars)
 
 
@@ -81,6 +84,7 @@ class Predictor:
         self._codes = {
             name: {value: code for code, value in enumerate(values)} for name, values in manifest.categories.items()
         }
+        self._codes[embedding.NAME] = {"": embedding.width_of(column.name for column in manifest.columns)}
         self._heads = Heads.of(snapshot, tables_only=tables_only)
         forests = Forests.empty(len(manifest.columns)) if tables_only else snapshot.forests
         self.engine = Engine(forests, manifest.columns, snapshot.endpoint_rows, kind=kind)
@@ -147,6 +151,8 @@ def column_values(batch: Batch, column: Column, codes: dict[str, dict[str, int]]
     if column.name in _TEXT_INDEX:
         return batch.text[:, _TEXT_INDEX[column.name]].astype(np.float64)
     values = batch.scalars.get(column.name)
+    if values is None and column.name.startswith(embedding.PREFIX) and embedding.NAME in batch.scalars:
+        return embedding.value_at(batch.scalars[embedding.NAME], column.name, codes.get(embedding.NAME, {}).get("", 0))
     if values is None:
         return np.full(len(batch), np.nan)
     if column.kind == "category":

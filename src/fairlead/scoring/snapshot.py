@@ -24,6 +24,7 @@ from fairlead.errors import SnapshotRefusedError
 from fairlead.scoring.checks import check
 from fairlead.scoring.forest import FIELDS, Forests
 from fairlead.scoring.manifest import FORMAT, HeadSpec, Manifest
+from fairlead.scoring.parts import PARTS, Parts, from_arrays, to_arrays
 from fairlead.scoring.request import FEATURE_VERSION
 from fairlead.scoring.table import CategoryTable
 
@@ -66,6 +67,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     margins: np.ndarray[Any, Any]
     reference: np.ndarray[Any, Any] | None = None
     sha256: str = ""
+    parts: Parts = PARTS
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -175,6 +177,7 @@ def _arrays(snapshot: Snapshot) -> Arrays:
         arrays[f"{name}.offset"] = head.offset.astype(np.float64)
         arrays[f"{name}.scale"] = head.scale.astype(np.float64)
     arrays.update({f"forest.{part}": getattr(snapshot.forests, part) for part in FIELDS})
+    arrays |= to_arrays(snapshot.parts)
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
@@ -203,6 +206,7 @@ def _build(manifest: Manifest, arrays: Arrays, sha256: str, name: str) -> Snapsh
         margins=_expect(arrays, "margins", (endpoints, len(edges) + 1), name),
         reference=_expect(arrays, "reference", (columns,), name) if "reference" in arrays else None,
         sha256=sha256,
+        parts=from_arrays(arrays, endpoints, columns, name),
     )
 
 

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from fairlead.scoring import embedding
 from fairlead.scoring.manifest import Column
 from fairlead.scoring.predict import BYTES_PER_TOKEN, Batch, column_values
 from fairlead.scoring.request import TEXT_FEATURES
@@ -143,7 +144,8 @@ class Frame(Struct, frozen=True, kw_only=True):
         )
 
     def _codes(self) -> dict[str, dict[str, int]]:
-        return {name: {value: code for code, value in enumerate(values)} for name, values in self.categories.items()}
+        codes = {name: {value: code for code, value in enumerate(values)} for name, values in self.categories.items()}
+        return {**codes, embedding.NAME: {"": embedding.width_of(column.name for column in self.columns)}}
 
 
 def folds_of(group: Array, folds: int) -> Array:

@@ -10,6 +10,7 @@ import polars as pl
 
 from fairlead.errors import EvidenceError
 from fairlead.features import Joined
+from fairlead.scoring import embedding
 from fairlead.scoring.manifest import Column
 from fairlead.scoring.predict import Batch
 from fairlead.scoring.request import TEXT_FEATURES
@@ -71,7 +72,10 @@ def requests_of(rows: pl.DataFrame, joined: Joined) -> Batch:
         whole = (rows["text"].list.len() == width).fill_null(False).to_numpy()
         found = rows["text"].filter(pl.Series(whole))
         text[whole] = found.list.to_array(width).to_numpy() if len(found) else text[whole]
-    scalars = {name: np.array(rows[name].to_list(), dtype=object) for name in joined.request_columns if name != "text"}
+    known = [name for name in joined.request_columns if name not in ("text", embedding.NAME)]
+    scalars = {name: np.array(rows[name].to_list(), dtype=object) for name in known}
+    if embedding.NAME in joined.request_columns:
+        scalars[embedding.NAME] = embedding.held(rows[embedding.NAME].to_list())
     return Batch(text=text, scalars=scalars)
 
 
@@ -79,6 +83,8 @@ def hidden(frame: Frame, spec: Spec, joined: Joined) -> frozenset[str]:
     """Name the columns that a predictor did not ask for."""
     asked = {pattern.removesuffix(".*") for pattern in spec.features}
     owner = {**joined.table_of, **dict.fromkeys(TEXT_FEATURES, joined.table_of.get("text", ""))}
+    vector = (column.name for column in frame.columns if column.name.startswith(embedding.PREFIX))
+    owner = {**dict.fromkeys(vector, joined.table_of.get(embedding.NAME, "")), **owner}
     return frozenset(
         column.name
         for column in frame.columns
@@ -101,6 +107,9 @@ def _columns(
     for name in joined.request_columns:
         if name == "text":
             columns += [Column(feature, "request") for feature in TEXT_FEATURES]
+        elif name == embedding.NAME:  # as long as most are; one of another length is as good as none
+            lengths = rows[name].list.len().drop_nulls().value_counts(sort=True)[name].head(1)
+            columns += [Column(f"{embedding.PREFIX}{place}", "request") for place in range(int(lengths.sum()))]
         elif rows[name].dtype == pl.String:
             columns.append(Column(name, "request", "category"))
             seen = rows[name].drop_nulls().value_counts(sort=True).filter(pl.col("count") >= LEAST_SEEN)
