@@ -186,3 +186,25 @@ def test_an_embedding_reaches_the_forest(make_snapshot):
     ]
 
     assert seen == pytest.approx(sigmoid([2.5, 1.5, 1.5, 1.5]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"text": "Prove it.", "route": "maths"},
+        {"text": "naïve \ud800 \x00", "route": "chat", "input_tokens": 12},
+        {"route": 3, "input_tokens": "many", "tags": {"route": "maths"}},
+        {"input_tokens": float("inf")},
+        {},
+    ],
+    ids=str,
+)
+def test_a_decisions_predictions_are_those_of_a_replay(make_snapshot, kind, asked):
+    predictor, request = Predictor(make_snapshot(), kind=kind), Request(**asked)
+
+    got = predictor.predict(request)
+
+    want = predictor.candidates(Batch.of([request]))
+    for name, values in zip(PREDICTED, got, strict=True):
+        np.testing.assert_allclose(values, getattr(want, name)[0], rtol=1e-12, atol=1e-12, err_msg=name)

@@ -121,6 +121,13 @@ class Heads(Struct, frozen=True, kw_only=True):
         np.maximum(median, p90, out=out[5])
         return out
 
+    def blend(self, predicted: Array, quality: Array, share: float) -> None:
+        """Mix other learners' quality (..., K) by a share into predictions (6, ..., K), in place, bound included."""
+        own = predicted[0]
+        own[:] = quality if share >= 1 else own + share * (quality - own)
+        margin = self.margins.ravel()[np.searchsorted(self.edges, own) + self.first_margin]
+        predicted[1] = np.minimum(np.maximum(own - margin, 0.0), 1.0)
+
 
 def _scale(snapshot: Snapshot, name: str, by_forest: bool) -> Array:
     head = snapshot.heads.get(name)

@@ -7,7 +7,6 @@ from functools import partial
 from hashlib import blake2b
 from typing import Any
 
-import msgspec
 import numpy as np
 from msgspec import Struct
 
@@ -16,7 +15,7 @@ from fairlead.scoring.decision import Decision, Kind, Why, rank
 from fairlead.scoring.draw import pick, uniform
 from fairlead.scoring.live import Live, available
 from fairlead.scoring.policies import Learner, Policy, make
-from fairlead.scoring.predict import Batch, Candidates, Predictor
+from fairlead.scoring.predict import Candidates, Predictor
 from fairlead.scoring.request import Request
 from fairlead.scoring.snapshot import Snapshot
 from fairlead.scoring.view import View
@@ -87,14 +86,23 @@ class InUse:
         mask = eligible.mask
         if eligible.status == "unavailable":  # all of them are out: those that come back first are tried
             mask = available(mask, view)[0]
-        predicted = self.predictor.candidates(Batch.of([request]))
-        incumbent, cost = None, predicted.cost_usd
+        quality, quality_low, cost, cost_p90, latency, latency_p90 = self.predictor.predict(request)[:, None]
+        incumbent = None
         if live is not None and request.conversation is not None:
             incumbent = np.array([live.incumbent(request.conversation)])
-            saved = live.warm(request.conversation) * self._saved
-            cost = np.maximum(cost - saved, 0.0)
-        return msgspec.structs.replace(
-            predicted, eligible=mask[None, :], view=view, incumbent=incumbent, cost_usd=cost, routes=(request.route,)
+            cost = np.maximum(cost - live.warm(request.conversation) * self._saved, 0.0)
+        return Candidates(
+            endpoints=self.names,
+            quality=quality,
+            quality_low=quality_low,
+            cost_usd=cost,
+            cost_p90_usd=cost_p90,
+            latency_s=latency,
+            latency_p90_s=latency_p90,
+            eligible=mask[None, :],
+            view=view,
+            incumbent=incumbent,
+            routes=(request.route,),
         )
 
     def without_a_choice(self, request: Request, kind: Kind, reason: str) -> Decision:

@@ -9,12 +9,16 @@ from typing import Any, Final
 import numpy as np
 from msgspec import Struct
 
+from fairlead.errors import UsageError
 from fairlead.scoring import embedding
+from fairlead.scoring import text as texts
 from fairlead.scoring.engine import Engine
 from fairlead.scoring.forest import Forests
 from fairlead.scoring.heads import PREDICTED, Heads
 from fairlead.scoring.manifest import Column
-from fairlead.scoring.request import TEXT_FEATURES, Request, text_features
+from fairlead.scoring.parts import DenseQuality
+from fairlead.scoring.request import TEXT_FEATURES, Request
+from fairlead.scoring.row import BYTES_PER_TOKEN, Layout, number
 from fairlead.scoring.snapshot import Snapshot
 from fairlead.scoring.view import View
 
@@ -25,7 +29,6 @@ Array = np.ndarray[Any, Any]
 _BYTES_LOG: Final = TEXT_FEATURES.index("text_bytes_log")
 _TEXT_INDEX: Final = {name: index for index, name in enumerate(TEXT_FEATURES)}
 SCALARS: Final = ("route", "team", "tools", "images", "turn", "input_tokens")
-BYTES_PER_TOKEN: Final = 4.0  # where predictions of input tokens begin; the predictor learns the ratio
 
 
 class Batch(Struct, frozen=True, kw_only=True):
@@ -33,6 +36,7 @@ class Batch(Struct, frozen=True, kw_only=True):
 
     text: Array
     scalars: dict[str, Array]
+    words: tuple[Array, ...] | None = None  # hashes of each text's words; None where texts were not kept
 
     def __len__(self) -> int:
         return len(self.text)
@@ -40,12 +44,14 @@ class Batch(Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, requests: Sequence[Request]) -> Batch:
         """Take the features of requests; the same as at the door and in training."""
-        text = np.array([text_features(request.text) for request in requests], dtype=np.float32)
+        read = [texts.read(request.text) for request in requests]
+        text = np.array([features for features, _ in read], dtype=np.float32)
         names = {*SCALARS, *(name for request in requests for name in request.tags)}
         scalars = {name: np.array([request.scalar(name) for request in requests], dtype=object) for name in names}
         if any(request.embedding is not None for request in requests):
             scalars[embedding.NAME] = embedding.held(request.embedding for request in requests)
-        return cls(text=text.reshape(len(requests), len(TEXT_FEATURES)), scalars=scalars)
+        words = tuple(hashes for _, hashes in read)
+        return cls(text=text.reshape(len(requests), len(TEXT_FEATURES)), scalars=scalars, words=words)
 
 
 class Candidates(Struct, frozen=True, kw_only=True):
@@ -88,6 +94,12 @@ class Predictor:
         self._heads = Heads.of(snapshot, tables_only=tables_only)
         forests = Forests.empty(len(manifest.columns)) if tables_only else snapshot.forests
         self.engine = Engine(forests, manifest.columns, snapshot.endpoint_rows, kind=kind)
+        self._layout = Layout(manifest.columns, self._codes)
+        dense = None if tables_only else snapshot.parts.dense
+        self._dense = None if dense is None else DenseQuality(dense, snapshot.parts.projection)
+        # Quality is the mean of its learners: the networks, and the forest where one is served.
+        members = 0 if dense is None else len(dense.heads)
+        self._by_dense = members / (members + ("quality" in snapshot.forest_heads)) if members else 0.0
 
     def candidates(self, batch: Batch, *, threads: int = 1) -> Candidates:
         """Predict every endpoint for every request: arrays (n, K)."""
@@ -104,11 +116,25 @@ class Predictor:
             np.full(len(batch), np.nan) if counted is None else numbers(counted),
             base_tokens(batch.text),
         )
+        if self._dense is not None:
+            if batch.words is None:
+                raise UsageError("this snapshot predicts quality from texts, and these requests come without theirs")
+            pairs = zip(batch.words, rows, strict=True)
+            self._heads.blend(predicted, np.array([self._dense.of(*pair) for pair in pairs]), self._by_dense)
         return Candidates(
             endpoints=self.snapshot.endpoints,
             **dict(zip(PREDICTED, predicted, strict=True)),
             eligible=np.ones(predicted.shape[1:], dtype=bool),
         )
+
+    def predict(self, request: Request) -> Array:
+        """Predict every endpoint for one request, as `candidates` does for many: (6, K), in the order of PREDICTED."""
+        row, route, guess, words = self._layout.row(request)
+        counted = math.nan if request.input_tokens is None else number(request.scalar("input_tokens"))
+        predicted = self.one(row, route=route, input_tokens=counted, base_tokens=guess)
+        if self._dense is not None:
+            self._heads.blend(predicted, self._dense.of(words, row), self._by_dense)
+        return predicted
 
     def one(
         self,
@@ -164,11 +190,4 @@ def column_values(batch: Batch, column: Column, codes: dict[str, dict[str, int]]
 
 def numbers(values: Array) -> Array:
     """Read an object array as float64: NaN for None and for what is no number, since a caller may send anything."""
-    return np.array([np.nan if value is None else _float(value) for value in values], dtype=np.float64)
-
-
-def _float(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return float("nan")
+    return np.array([np.nan if value is None else number(value) for value in values], dtype=np.float64)

@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from fairlead.scoring import embedding
 from fairlead.scoring.manifest import Column
-from fairlead.scoring.predict import BYTES_PER_TOKEN, Batch, column_values
+from fairlead.scoring.predict import Batch, column_values
 from fairlead.scoring.request import TEXT_FEATURES
+from fairlead.scoring.row import BYTES_PER_TOKEN
 
 __all__ = ["Frame", "folds_of"]
 

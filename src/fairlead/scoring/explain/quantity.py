@@ -10,8 +10,9 @@ from msgspec import Struct
 from fairlead.scoring.explain.explanation import HeadShares
 from fairlead.scoring.explain.shapley import shapley
 from fairlead.scoring.explain.trees import total
-from fairlead.scoring.predict import BYTES_PER_TOKEN, Predictor
+from fairlead.scoring.predict import Predictor
 from fairlead.scoring.request import Request
+from fairlead.scoring.row import BYTES_PER_TOKEN
 from fairlead.scoring.trees import trees_of
 
 __all__ = ["Quantity", "Rows", "quantities"]
