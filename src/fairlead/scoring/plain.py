@@ -18,25 +18,22 @@ from fairlead.scoring.tables import ruled_out
 __all__ = ["Plain", "first_leaf", "sums"]
 
 Array = np.ndarray[Any, Any]
+# By the bytes of a mask: the number and the real number as long, and where its exponent lies, is 0, and ends.
+_REALS: Final[dict[int, Any]] = {4: (np.int32, np.float32, 23, 127, 0xFF), 8: (np.int64, np.float64, 52, 1023, 0x7FF)}
 _BLOCK: Final = 1 << 21  # (row, tree, endpoint) triples held at a time, so that a replay's memory stays bounded
 
 
-def first_leaf(masks: Array, low: Array | None = None, number: Array | None = None) -> Array:
+def first_leaf(masks: Array) -> Array:
     """Give the place of the lowest bit of each mask, as an index; a mask is never empty.
 
     >>> first_leaf(np.array([1, 6, 1 << 31], dtype=np.uint32)).tolist()
     [0, 1, 31]
     """
-    wide = masks.itemsize == 8
-    signed, real = (np.int64, np.float64) if wide else (np.int32, np.float32)
-    bit = np.bitwise_and(masks, np.negative(masks, out=low), out=low)
+    signed, real, places, bias, most = _REALS[masks.itemsize]
+    bit = masks & -masks
     # A power of two as a real number says in its exponent which one it is; the highest bit also sets the sign.
-    as_real = np.empty(masks.shape, real) if number is None else number
-    as_real[...] = bit.view(signed)
-    found = as_real.view(signed)
-    np.right_shift(found, 52 if wide else 23, out=found)
-    np.bitwise_and(found, 0x7FF if wide else 0xFF, out=found)
-    place: Array = np.subtract(found, 1023 if wide else 127, out=found)
+    found = bit.view(signed).astype(real).view(signed)
+    place: Array = ((found >> places) & most) - bias
     return place
 
 
@@ -57,6 +54,8 @@ class Plain:
         width = plan.leaves.shape[1]
         self._flat = plan.leaves.ravel()
         self._begin = np.arange(len(plan.leaves))[:, None] * width
+        self._biased = self._begin[plan.one_sided : plan.one_sided + plan.both] - _REALS[plan.request.table.itemsize][3]
+        self._full = plan.full  # then the highest bit may be the lowest that is set
         # As lists: for one value at a time Python's own are several times as fast as arrays.
         self._slots = [
             (slot.column, slot.first, slot.missing, slot.zero, slot.cuts.tolist(), slot.rows.tolist())
@@ -75,9 +74,16 @@ class Plain:
             leaf = leaf + self._begin[:one, 0]
             sums(self._flat[leaf][:, None], plan.bounds[0], out)
         if plan.both:
-            both, low, number, index, values = self._scratch(masks)
+            # What `first_leaf` does, in as few passes as it takes.
+            signed, _, places, _, most = _REALS[masks.itemsize]
+            both, low, real, index, values = self._scratch(masks)
             np.bitwise_and(masks, left[one:, None], out=both)
-            np.add(first_leaf(both, low, number), self._begin[one : one + plan.both], out=index)
+            np.bitwise_and(both, np.negative(both, out=low), out=both)
+            np.copyto(real, both.view(signed), casting="unsafe")
+            found = np.right_shift(real.view(signed), places, out=real.view(signed))
+            if self._full:
+                np.bitwise_and(found, most, out=found)
+            np.add(found, self._biased, out=index)
             np.take(self._flat, index, out=values, mode="clip")
             sums(values, plan.bounds[1], out)
         out += base  # last, as the kernels do: what comes before adds up exactly
@@ -140,7 +146,7 @@ class Plain:
         held: tuple[Array, ...] | None = getattr(self._own, "held", None)
         if held is None:
             shape = masks.shape
-            real = np.float64 if masks.itemsize == 8 else np.float32
+            real = _REALS[masks.itemsize][1]
             held = (
                 np.empty(shape, masks.dtype),
                 np.empty(shape, masks.dtype),

@@ -26,7 +26,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     the last two. `bounds` (3, H + 1) are the places at which each head begins in the three parts.
     `leaves` (trees, width) say how far leaves lie from their tree's middle, `narrow` the same as whole multiples of
     `scale[head]` for heads whose `is_wide` is not set; `constant` (H,) is the sum of all middles and of trees that are
-    a single leaf.
+    a single leaf. `full` says that a tree has as many leaves as a mask has bits.
     """
 
     request: Half
@@ -38,6 +38,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     scale: Array
     is_wide: Array
     constant: Array
+    full: bool
 
     @property
     def one_sided(self) -> int:
@@ -87,6 +88,7 @@ def plan(forests: Forests, columns: Sequence[Column], endpoint_rows: Array) -> P
         scale=scale,
         is_wide=is_wide,
         constant=constant,
+        full=bool((forests.leaves == width).any()),
     )
 
 
