@@ -52,7 +52,8 @@ class Endpoint:
         self.turns += 1
         self.calls.begin(request_id, call)
         self.health.begun(now)
-        self.headroom.used.add(1, call.tokens, now)
+        if self.limit is not None:  # nobody asks for the count where there is none to compare it with
+            self.headroom.used.add(1, call.tokens, now)
 
     def end(self, outcome: Outcome, now: float) -> tuple[Call | None, bool]:
         """Take in how a call ended; give the call, None where it began elsewhere, and whether it was news."""
@@ -142,6 +143,8 @@ class Endpoint:
         )
 
     def _count_tokens(self, outcome: Outcome, call: Call | None, now: float) -> None:
+        if self.limit is None:
+            return
         used = (outcome.input_tokens or 0) + (outcome.output_tokens or 0)
         if call is None:
             self.headroom.used.add(1, used, now)
