@@ -1,4 +1,4 @@
-"""What whole decisions are measured on: prompts of real text, and a snapshot whose forests look at all of its features."""
+"""What whole decisions are measured on: prompts of real text, and forests that look at all of their features."""
 
 from __future__ import annotations
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -194,7 +196,8 @@ def decide(
     """Decide one request with the published snapshot, and say why."""
     from fairlead.scoring import Request, Router
 
-    router = Router(snapshot or project.find().published, policy, seed=seed)
+    with _without_compiling():
+        router = Router(snapshot or project.find().published, policy, seed=seed)
     body = typer.get_text_stream("stdin").read() if text == "-" else text
     request = Request(text=body, route=route, team=team)
     request = msgspec.structs.replace(request, id=request_id) if request_id else request
@@ -215,6 +218,19 @@ def decide(
     show.result(found, words, as_json)
     if decision.endpoint is None:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _without_compiling() -> Iterator[None]:
+    """Keep numba out unless it is asked for: its code takes seconds to load, which one decision is not worth."""
+    before = os.environ.get("FAIRLEAD_ENGINE")
+    os.environ["FAIRLEAD_ENGINE"] = before or "numpy"
+    try:
+        yield
+    finally:
+        os.environ.pop("FAIRLEAD_ENGINE")
+        if before is not None:
+            os.environ["FAIRLEAD_ENGINE"] = before
 
 
 def _number(value: float | None, how: str) -> str:

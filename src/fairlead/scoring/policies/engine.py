@@ -29,9 +29,11 @@ def ready() -> Kernel | None:
 
 def warm() -> bool:
     """Compile, once a process (seconds the first time, then from numba's cache); False where numpy has to do."""
+    if os.environ.get("FAIRLEAD_ENGINE") == "numpy":
+        return False
     with _lock:
         if not _found:
-            _found.append(None if os.environ.get("FAIRLEAD_ENGINE") == "numpy" else _kernel())
+            _found.append(_kernel())
     return _found[0] is not None
 
 
