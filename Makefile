@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lock clean
+.PHONY: help setup demo test study lint lock clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1@/p' Makefile | column -t -s @ 2>/dev/null || grep '##' Makefile
@@ -18,6 +18,9 @@ demo: $(READY)  ## the whole loop on simulated traffic; ends with a report to op
 test: $(READY) browser servers lint  ## linters, types, architecture, then every test
 	@echo "pytest: every test, a real Prefect server among them"
 	@$(BIN)/python -m pytest -n auto $(PYTEST)
+
+study: $(READY) servers  ## the tests that take minutes: every system call of a load is made to fail
+	@$(BIN)/python -m pytest -m study $(PYTEST)
 
 lint: $(READY)  ## linters, types, architecture
 	@echo "ruff, mypy, import-linter"

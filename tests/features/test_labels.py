@@ -167,7 +167,7 @@ def test_rules_that_are_off_are_named(project: Project, rules: dict[str, Any], s
     assert str(fault.value).endswith(said)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_what_comes_after_a_moment_changes_nothing_as_of_it(
     tmp_path_factory: pytest.TempPathFactory,

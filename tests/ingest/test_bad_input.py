@@ -254,7 +254,7 @@ def test_what_was_taken_with_a_doubt_can_be_asked_for(
 
 QUICK = sorted(set(ASIDE) - {"20 MB", "arrays 100,000 deep"})
 BLANKS = (b"", b" \t", b"\r")
-MIX = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MIX = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PARTS = st.one_of(
     st.tuples(st.just("good"), st.integers(0, 40)),
     st.tuples(st.sampled_from(QUICK), st.just(0)),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from fairlead.scoring.forest import Forests
 from fairlead.scoring.manifest import Endpoint
+from fairlead.scoring.parts import PARTS
 from fairlead.scoring.predict import Batch, Predictor
 from fairlead.scoring.request import TEXT_FEATURES
 from fairlead.training.frame import folds_of
@@ -41,6 +42,7 @@ def test_rows_are_laid_out_as_the_snapshot_lays_them_out(make_frame: Any) -> Non
         heads={},
         forest_heads=(),
         forests=Forests.empty(len(frame.columns)),
+        parts=PARTS,
         margin_edges=np.zeros(0),
         margins=np.ones((2, 1)),
         manifest=SimpleNamespace(columns=frame.columns, categories=frame.categories, endpoints=NAMED),

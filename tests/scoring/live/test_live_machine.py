@@ -84,7 +84,7 @@ class Machine(RuleBasedStateMachine):
         for share in (view.error_share, view.headroom, view.admitted):
             assert ((share >= 0) & (share <= 1)).all()
         assert (view.admitted >= SETTINGS.slow_start_share).all()
-        assert ((view.returns_in_s >= 0) & (view.returns_in_s <= SETTINGS.wait_max_s)).all()
+        assert ((view.returns_in_s >= 0) & (view.returns_in_s <= SETTINGS.wait_max_s * (1 + 1e-9))).all()
         assert not view.returns_in_s[view.available].any()
 
     @invariant()
@@ -102,5 +102,5 @@ class Machine(RuleBasedStateMachine):
         assert (self.live.view().in_flight <= SETTINGS.calls_max).all()
 
 
-Machine.TestCase.settings = how(max_examples=40, stateful_step_count=30, deadline=None)
+Machine.TestCase.settings = how(max_examples=20, stateful_step_count=30, deadline=None)
 test_any_order_of_events = Machine.TestCase
