@@ -27,26 +27,35 @@ BLOCK: Final = 16  # narrow leaves that add up in 32 bits, see NARROW_LIMIT
 
 
 @_kernel
-def find_rows(row: Array, whole: Array, cuts: Array, found: Array) -> None:
-    """Find the table's row of each slot for one request: what `tables.rows_of` finds."""
+def find_rows(row: Array, whole: Array, cuts: Array, found: Array) -> int:
+    """Find the table's row of each slot for one request, as `tables.rows_of` does, and say how many rule anything out.
+
+    A number at or below all thresholds rules nothing out: its row is left out. Most features of most texts are 0.
+    """
+    count = 0
     for slot in range(whole[SLOTS]):
         at = whole[SLOT] + 7 * slot
         value, first = row[whole[at]], whole[at + 1]
         start, stop = whole[at + 5], whole[at + 6]
+        is_number = whole[at + 4] != 0
         if value != value:
-            found[slot] = whole[at + 2]
-        elif whole[at + 4] == 0:
+            place = whole[at + 2]
+        elif not is_number:
             known = value > -1.0 and value < stop - start
-            found[slot] = whole[start + int(value)] if known else whole[at + 2]
+            place = whole[start + int(value)] if known else whole[at + 2]
         elif abs(value) <= NEARLY_ZERO:
-            found[slot] = whole[at + 3]
+            place = whole[at + 3]
         else:
             low, size = start, stop - start
             while size > 1:  # no branch in it that a processor could guess wrongly
                 half = size >> 1
                 low += half if cuts[low + half - 1] < value else 0
                 size -= half
-            found[slot] = first + low - start + (1 if cuts[low] < value else 0)
+            place = first + low - start + (1 if cuts[low] < value else 0)
+        if not is_number or place != first:
+            found[count] = place
+            count += 1
+    return count
 
 
 @_kernel
@@ -115,8 +124,8 @@ def raw_one(
     """Sum each head's leaves for one request: row (columns,) -> out (H, K)."""
     found = np.empty(whole[SLOTS], np.int64)
     left = np.empty(table.shape[1], table.dtype)
-    find_rows(row, whole, cuts, found)
-    rule_out(table, found, left)
+    count = find_rows(row, whole, cuts, found)
+    rule_out(table, found[:count], left)
     heads, one, width = whole[HEADS], whole[ONE], whole[WIDTH]
     endpoints = base.shape[1]
     total = np.empty(masks.shape[1], np.float64)

@@ -127,7 +127,10 @@ class Plain:
         return predicted
 
     def _rows_of(self, row: Array) -> list[int]:
-        """Give the table's row of each slot for one request: what `tables.rows_of` gives for many."""
+        """Give the table's rows for one request, as `tables.rows_of` does, less those that rule nothing out.
+
+        Those are a number's at or below all thresholds, and most features of most texts are 0. One row is always given.
+        """
         values = row.tolist()
         found = []
         for column, first, missing, zero, cuts, rows in self._slots:
@@ -136,11 +139,11 @@ class Plain:
                 found.append(missing)
             elif not cuts:
                 found.append(rows[int(value)] if -1 < value < len(rows) else missing)
-            elif -NEARLY_ZERO <= value <= NEARLY_ZERO:
-                found.append(zero)
             else:
-                found.append(first + bisect_left(cuts, value))
-        return found
+                place = zero if -NEARLY_ZERO <= value <= NEARLY_ZERO else first + bisect_left(cuts, value)
+                if place != first:
+                    found.append(place)
+        return found or [self._slots[0][1]]  # nothing was found, so all slots are numbers
 
     def _scratch(self, masks: Array) -> tuple[Array, ...]:
         held: tuple[Array, ...] | None = getattr(self._own, "held", None)
