@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import spend_logs
 
 MONTH = """
-SELECT team_id, response_model, CAST(start_time AS DATE) AS day, sum(cost_usd) AS usd, count(*) AS attempts
-FROM attempts WHERE start_time >= TIMESTAMPTZ '2026-10-01' AND start_time < TIMESTAMPTZ '2026-11-01'
+SELECT team_id, response_model, event_date AS day, sum(cost_usd) AS usd, count(*) AS attempts
+FROM attempts WHERE event_date BETWEEN DATE '2026-10-01' AND DATE '2026-10-31'
 GROUP BY ALL ORDER BY ALL
 """
 

@@ -76,7 +76,7 @@ def test_without_labels_there_is_no_verdict() -> None:
     assert (nothing.parts, nothing.agreement, nothing.rows) == ([], None, 0)
 
 
-@pytest.mark.slow
+@pytest.mark.study
 @pytest.mark.parametrize("name", ["zeroeval", "mmlu_pro_chat"])
 def test_public_matrices_are_found_when_shifted_and_not_when_clean(shared: Path, name: str) -> None:
     # Over fifty seeds 49, 50 and 49 of 50 shifted endpoints, sources and days are found on either set, and none of the

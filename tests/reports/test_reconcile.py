@@ -349,7 +349,7 @@ def test_hours_of_a_bill_make_up_their_day(compared: Callable[..., Reconciliatio
 amounts = st.integers(0, 1_000_000)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12, deadline=None)
 @given(
     st.lists(
         st.tuples(amounts, amounts, amounts, amounts, st.booleans(), st.none() | st.decimals(0, 50, places=12)),

@@ -192,7 +192,7 @@ def test_any_mutation_of_a_record_is_stored_or_set_aside_for_a_reason(seed: int)
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10**9), odd=st.dictionaries(st.text(max_size=4), st.sampled_from(ODD), max_size=3))
 def test_a_reader_never_raises_over_what_it_is_asked_to_recognise(name: str, seed: int, odd: dict[str, Any]) -> None:
     reader = all_readers()[name]
