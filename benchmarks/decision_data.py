@@ -7,6 +7,7 @@ from typing import Any
 
 import lightgbm as lgb
 import numpy as np
+from forest_data import ENDPOINTS, HEADS, ROUTES
 
 from fairlead.publish.compile import compile_trees
 from fairlead.publish.pack import pack
@@ -19,14 +20,7 @@ from fairlead.scoring.snapshot import Head, Snapshot
 from fairlead.scoring.table import CategoryTable
 
 Array = np.ndarray[Any, Any]
-ENDPOINTS, ROUTES, WIDTH, BUCKETS, HIDDEN = 24, 12, 128, 8192, 64
-HEADS = {
-    "output_tokens": ("exp", {"objective": "quantile", "alpha": 0.5}),
-    "output_tokens_p90": ("exp", {"objective": "quantile", "alpha": 0.9}),
-    "latency_s": ("exp", {"objective": "quantile", "alpha": 0.5}),
-    "latency_p90_s": ("exp", {"objective": "quantile", "alpha": 0.9}),
-    "quality": ("sigmoid", {"objective": "binary"}),
-}
+WIDTH, BUCKETS, HIDDEN = 128, 8192, 64
 COLUMNS = [
     *(Column(name, "request") for name in TEXT_FEATURES),
     Column("route", "request", "category"),

@@ -196,6 +196,7 @@ def test_an_embedding_reaches_the_forest(make_snapshot):
         {"text": "naïve \ud800 \x00", "route": "chat", "input_tokens": 12},
         {"route": 3, "input_tokens": "many", "tags": {"route": "maths"}},
         {"input_tokens": float("inf")},
+        {"tags": {"input_tokens": 7}},
         {},
     ],
     ids=str,

@@ -42,9 +42,8 @@ class InUse:
         self.snapshot, self.policy, self.seed, self.last_resort = snapshot, policy, seed, last_resort
         self.predictor = Predictor(snapshot)
         self.names = snapshot.endpoints
-        # A last resort outside the snapshot is the router's own to name; the rules know only the snapshot's.
-        known = last_resort if last_resort in self.names else None
-        self.rules = Constraints(snapshot.manifest.endpoints, strict=strict, last_resort=known)
+        # The last resort is not the rules' to know: it may lie outside the snapshot, see `without_a_choice`.
+        self.rules = Constraints(snapshot.manifest.endpoints, strict=strict)
         self.order = sorted(range(len(self.names)), key=self.names.__getitem__)
         self.version = (snapshot.manifest.version, snapshot.sha256)
         self.evaluate = getattr(policy, "evaluate", None)
@@ -68,10 +67,10 @@ class InUse:
             policy = make(name, {**own, **(wanted.parameters or {})})
         return cls(snapshot, policy, wanted.seed, wanted.last_resort, wanted.strict)
 
-    def decide(self, request: Request, view: View, live: Live | None) -> Decision:
+    def decide(self, request: Request, view: View, live: Live) -> Decision:
         """Choose among the endpoints that the request allows and that are there."""
         eligible = self.rules.eligible(request, view)
-        if eligible.status in ("no_eligible", "last_resort"):
+        if eligible.status == "no_eligible":
             return self.without_a_choice(request, "no_eligible", "no endpoint is eligible")
         candidates = self._seen(request, eligible, view, live)
         if self.evaluate is not None:
@@ -83,14 +82,14 @@ class InUse:
         why = partial(self._why, candidates, chances, scores, eligible.status)
         return self._decision(request, candidates, shares, chosen, "policy", why)
 
-    def _seen(self, request: Request, eligible: Eligible, view: View, live: Live | None) -> Candidates:
+    def _seen(self, request: Request, eligible: Eligible, view: View, live: Live) -> Candidates:
         """Give what the policy sees: predictions, who may be chosen, the live state, and where the prompt is cached."""
         mask = eligible.mask
         if eligible.status == "unavailable":  # all of them are out: those that come back first are tried
             mask = available(mask, view)[0]
         quality, quality_low, cost, cost_p90, latency, latency_p90 = self.predictor.predict(request)[:, None]
         incumbent = None
-        if live is not None and request.conversation is not None:
+        if request.conversation is not None:
             incumbent = np.array([live.incumbent(request.conversation)])
             cost = np.maximum(cost - live.warm(request.conversation) * self._saved, 0.0)
         return Candidates(

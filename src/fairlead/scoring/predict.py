@@ -130,7 +130,7 @@ class Predictor:
     def predict(self, request: Request) -> Array:
         """Predict every endpoint for one request, as `candidates` does for many: (6, K), in the order of PREDICTED."""
         row, route, guess, words = self._layout.row(request)
-        counted = math.nan if request.input_tokens is None else number(request.scalar("input_tokens"))
+        counted = number(request.scalar("input_tokens"))
         predicted = self.one(row, route=route, input_tokens=counted, base_tokens=guess)
         if self._dense is not None:
             self._heads.blend(predicted, self._dense.of(words, row), self._by_dense)
@@ -190,4 +190,4 @@ def column_values(batch: Batch, column: Column, codes: dict[str, dict[str, int]]
 
 def numbers(values: Array) -> Array:
     """Read an object array as float64: NaN for None and for what is no number, since a caller may send anything."""
-    return np.array([np.nan if value is None else number(value) for value in values], dtype=np.float64)
+    return np.array([number(value) for value in values], dtype=np.float64)
