@@ -91,7 +91,7 @@ def test_a_decision_that_nobody_logged_and_one_of_another_router_are_named(here:
 
     with pytest.raises(EvidenceError, match="no logged attempt bears decision nothing; ingest the gateway's log"):
         lineage.trace(here, "nothing")
-    with pytest.raises(EvidenceError, match="was made with 1, which no line of .*published.jsonl names"):
+    with pytest.raises(EvidenceError, match=r"was made with 1, which no line of .*published.jsonl names"):
         lineage.trace(here, theirs)
 
 
