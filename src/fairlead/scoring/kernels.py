@@ -23,60 +23,92 @@ Array = np.ndarray[Any, Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
 _kernel = cast(Callable[[Function], Function], numba.njit(nogil=True, cache=True, error_model="numpy"))
 
-SLOTS, HEADS, ONE, WIDTH, BOUNDS, FLAGS, SLOT = range(7)  # what the first places of `whole` say
+# What the first places of `whole` say, and how many describe a slot; see `compiled.layout`.
+HEAD: Final = range(9)
+SLOTS, HEADS, ONE, WIDTH, BOUNDS, FLAGS, SLOT, TREES, ROWS = HEAD
+SLOT_SIZE: Final = 7
 NAMES: Final = len(heads.HEADS)
+SEARCHED: Final = 128  # thresholds that are counted rather than searched
 BLOCK: Final = 16  # narrow leaves that add up in 32 bits, see NARROW_LIMIT
 
 
 @_kernel
-def find_rows(row: Array, whole: Array, cuts: Array, found: Array) -> int:
-    """Find the table's row of each slot for one request, as `tables.rows_of` does, and say how many rule anything out.
+def leave_out(shapes: Array, among: Array, table: Array, many: int, starts: Array, trees: Array, masks: Array) -> int:
+    """Copy the masks that rule something out, row by row, and all of rows that have one of each of the many trees.
 
-    A number at or below all thresholds rules nothing out: its row is left out. Most features of most texts are 0.
+    `shapes` (slots, 2) are rows and trees of each slot. Writes where rows begin to `starts`, whose masks they are to
+    `trees`, and says how many there are.
     """
-    count = 0
-    for slot in range(whole[SLOTS]):
-        at = whole[SLOT] + 7 * slot
-        value, first = row[whole[at]], whole[at + 1]
-        start, stop = whole[at + 5], whole[at + 6]
-        is_number = whole[at + 4] != 0
-        if value != value:
-            place = whole[at + 2]
-        elif not is_number:
-            known = value > -1.0 and value < stop - start
-            place = whole[start + int(value)] if known else whole[at + 2]
-        elif abs(value) <= NEARLY_ZERO:
-            place = whole[at + 3]
-        else:
-            low, size = start, stop - start
-            while size > 1:  # no branch in it that a processor could guess wrongly
-                half = size >> 1
-                low += half if cuts[low + half - 1] < value else 0
-                size -= half
-            place = first + low - start + (1 if cuts[low] < value else 0)
-        if not is_number or place != first:
-            found[count] = place
-            count += 1
-    return count
+    kept = at = first = row = 0
+    everything = ~table.dtype.type(0)
+    for slot in range(len(shapes)):
+        rows, width = shapes[slot, 0], shapes[slot, 1]
+        for _ in range(rows):
+            for place in range(width):
+                mask = table[at + place]
+                trees[kept], masks[kept] = among[first + place], mask
+                kept += 1 if width == many or mask != everything else 0
+            at += width
+            row += 1
+            starts[row] = kept
+        first += width
+    return kept
 
 
 @_kernel
-def rule_out(table: Array, found: Array, left: Array) -> None:
-    """AND the rows that were found: (trees,) masks of the leaves that are left."""
-    slots, trees = len(found), len(left)
-    for tree in range(trees):
+def search(value: float, cuts: Array) -> int:
+    """Leave out thresholds in front that all lie below a value, so many that SEARCHED of the rest have to be counted."""
+    low, high = 0, len(cuts) - SEARCHED
+    while low < high:
+        middle = (low + high + 1) >> 1
+        if cuts[middle - 1] < value:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+@_kernel
+def find_row(value: float, whole: Array, at: int, cuts: Array) -> int:
+    """Find the row of the slot described at `at` for a value, as `tables.row_of` does.
+
+    Of a number, row 0 rules nothing out.
+    """
+    start, stop = whole[at + 5], whole[at + 6]
+    if whole[at + 4] == 0:
+        known = value > -1.0 and value < stop - start
+        return whole[start + int(value)] if known else whole[at + 2]
+    skipped = 0
+    if stop - start > SEARCHED:
+        skipped = search(value, cuts[start:stop])
+        start, stop = start + skipped, start + skipped + SEARCHED
+    below = skipped
+    few = cuts[start:stop]
+    for place in range(len(few)):  # as vectors, and without a branch that a processor could guess wrongly
+        below += 1 if few[place] < value else 0
+    row = whole[at + 3] if abs(value) <= NEARLY_ZERO else below
+    return whole[at + 2] if value != value else row
+
+
+@_kernel
+def rule_out(row: Array, whole: Array, cuts: Array, trees: Array, table: Array, left: Array) -> None:
+    """AND what each column's value rules out: row (columns,) -> (trees,) masks of the leaves that are left."""
+    for tree in range(len(left)):
         left[tree] = ~left.dtype.type(0)
-    slot = 0
-    while slot + 4 <= slots:
-        a, b, c, d = table[found[slot]], table[found[slot + 1]], table[found[slot + 2]], table[found[slot + 3]]
-        for tree in range(trees):
-            left[tree] &= a[tree] & b[tree] & c[tree] & d[tree]
-        slot += 4
-    while slot < slots:
-        a = table[found[slot]]
-        for tree in range(trees):
-            left[tree] &= a[tree]
-        slot += 1
+    slots = whole[SLOTS]
+    begins, ends = np.empty(slots, np.int64), np.empty(slots, np.int64)
+    for slot in range(slots):  # first all rows, so that reading one need not wait for finding the next
+        at = whole[SLOT] + SLOT_SIZE * slot
+        found = whole[ROWS] + whole[at + 1] + find_row(row[whole[at]], whole, at, cuts)
+        begins[slot], ends[slot] = whole[found], whole[found + 1]
+    for slot in range(slots):
+        masks, among = table[begins[slot] : ends[slot]], trees[begins[slot] : ends[slot]]
+        if len(masks) == len(left):
+            for tree in range(len(left)):
+                left[tree] &= masks[tree]
+        else:
+            for place in range(len(masks)):
+                left[among[place]] &= masks[place]
 
 
 @_kernel
@@ -116,6 +148,7 @@ def raw_one(
     row: Array,
     whole: Array,
     cuts: Array,
+    trees: Array,
     table: Array,
     narrow: Array,
     wide: Array,
@@ -124,10 +157,8 @@ def raw_one(
     out: Array,
 ) -> None:
     """Sum each head's leaves for one request: row (columns,) -> out (H, K)."""
-    found = np.empty(whole[SLOTS], np.int64)
-    left = np.empty(table.shape[1], table.dtype)
-    count = find_rows(row, whole, cuts, found)
-    rule_out(table, found[:count], left)
+    left = np.empty(whole[TREES], table.dtype)
+    rule_out(row, whole, cuts, trees, table, left)
     heads, one, width = whole[HEADS], whole[ONE], whole[WIDTH]
     endpoints = base.shape[1]
     total = np.empty(masks.shape[1], np.float64)
@@ -157,6 +188,7 @@ def raw_many(
     rows: Array,
     whole: Array,
     cuts: Array,
+    trees: Array,
     table: Array,
     narrow: Array,
     wide: Array,
@@ -166,7 +198,7 @@ def raw_many(
 ) -> None:
     """Do the same for many requests: rows (n, columns) -> out (n, H, K)."""
     for request in range(len(rows)):
-        raw_one(rows[request], whole, cuts, table, narrow, wide, masks, base, out[request])
+        raw_one(rows[request], whole, cuts, trees, table, narrow, wide, masks, base, out[request])
 
 
 @_kernel
@@ -221,6 +253,7 @@ def predict_one(
     row: Array,
     whole: Array,
     cuts: Array,
+    trees: Array,
     table: Array,
     narrow: Array,
     wide: Array,
@@ -237,6 +270,6 @@ def predict_one(
 ) -> None:
     """Predict for one request at every endpoint: row (columns,) -> out (7, K)."""
     raw = np.empty(base.shape)
-    raw_one(row, whole, cuts, table, narrow, wide, masks, base, raw)
+    raw_one(row, whole, cuts, trees, table, narrow, wide, masks, base, raw)
     raw += added
     finish(raw, tables, places, numbers, route, counted, guess, out)

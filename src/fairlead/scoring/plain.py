@@ -45,6 +45,11 @@ def sums(values: Array, bounds: Array, out: Array) -> None:
             out[head] += np.add.reduce(values[start:stop], axis=0)
 
 
+def _all(plan: Plan) -> Any:
+    """Give the mask that rules nothing out."""
+    return ~plan.request.masks.dtype.type(0)
+
+
 class Plain:
     """Evaluates a plan in numpy; what a call needs to scribble on is its thread's own."""
 
@@ -54,18 +59,24 @@ class Plain:
         width = plan.leaves.shape[1]
         self._flat = plan.leaves.ravel()
         self._begin = np.arange(len(plan.leaves))[:, None] * width
-        self._biased = self._begin[plan.one_sided : plan.one_sided + plan.both] - _REALS[plan.request.table.itemsize][3]
+        self._biased = self._begin[plan.one_sided : plan.one_sided + plan.both] - _REALS[plan.request.masks.itemsize][3]
         self._full = plan.full  # then the highest bit may be the lowest that is set
-        # As lists: for one value at a time Python's own are several times as fast as arrays.
-        self._slots = [
-            (slot.column, slot.first, slot.missing, slot.zero, slot.cuts.tolist(), slot.rows.tolist())
-            for slot in plan.request.slots
-        ]
+        # As lists: for one value at a time Python's own are several times as fast as arrays. And as one table of all
+        # trees, since many small steps would take numpy longer than one large one.
+        self._slots: list[tuple[int, int, int, int, list[float], list[int]]] = []
+        self._table = np.full((sum(len(slot.masks) for slot in plan.request.slots), plan.request.trees), _all(plan))
+        first = 0
+        for slot in plan.request.slots:
+            last = first + len(slot.masks)
+            self._table[first:last, slot.trees] = slot.masks
+            rows = (first + slot.rows).tolist()
+            self._slots.append((slot.column, first, first + slot.missing, first + slot.zero, slot.cuts.tolist(), rows))
+            first = last
 
     def raw(self, row: Array, masks: Array, base: Array) -> Array:
         """Sum every head's leaves for one request at every endpoint: row (columns,) -> (H, K)."""
         plan = self._plan
-        table = plan.request.table
+        table = self._table
         left = np.bitwise_and.reduce(table[self._rows_of(row)], axis=0) if len(table) else table[:0].sum(axis=0)
         out = np.zeros(base.shape)
         one = plan.one_sided
@@ -100,10 +111,10 @@ class Plain:
             by_head = np.moveaxis(part, 1, 0)
             one = plan.one_sided
             if one:
-                leaf = first_leaf(np.ascontiguousarray(left[:, :one].T)) + self._begin[:one]
+                leaf = first_leaf(left[:one]) + self._begin[:one]
                 sums(self._flat[leaf][:, :, None], plan.bounds[0], by_head)
             if plan.both:
-                both = masks[:, None, :] & np.ascontiguousarray(left[:, one:].T)[:, :, None]
+                both = masks[:, None, :] & left[one:, :, None]
                 leaf = first_leaf(both) + self._begin[one : one + plan.both][:, :, None]
                 sums(self._flat[leaf], plan.bounds[1], by_head)
             part += base
@@ -127,7 +138,7 @@ class Plain:
         return predicted
 
     def _rows_of(self, row: Array) -> list[int]:
-        """Give the table's rows for one request, as `tables.rows_of` does, less those that rule nothing out.
+        """Give the table's rows for one request, as `tables.row_of` does, less those that rule nothing out.
 
         Those are a number's at or below all thresholds, and most features of most texts are 0. One row is always given.
         """
