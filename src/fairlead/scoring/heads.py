@@ -134,6 +134,46 @@ class Heads(Struct, frozen=True, kw_only=True):
         out[6] = failure
         return out
 
+    def predict_one(self, raw: Array, table_row: int, input_tokens: float, base_tokens: float) -> Array:
+        """Predict for one request, as `predict` does for many, to the bit: sums (H, K) -> (7, K).
+
+        At its size each step costs numpy the same whatever it does, so there are as few as can be.
+        """
+        value = self.tables[table_row].copy()
+        if len(self.place) and self.place.min() >= 0:
+            value[self.place] += raw
+        else:
+            for head, at in enumerate(self.place.tolist()):
+                if at >= 0:
+                    value[at] += raw[head]
+        np.minimum(np.maximum(value, -_STEEP, out=value), _STEEP, out=value)
+        value *= self.sign
+        np.exp(value, out=value)
+        for at in self.logistic:
+            one = value[at]
+            one += 1.0
+            np.divide(1.0, one, out=one)
+        out = np.empty((len(PREDICTED), value.shape[1]))
+        quality, low, mean, dear, median, slow, failure = out
+        money = self.money
+        if self.has_cost:
+            np.multiply(value[6], money[1], out=mean)
+            dear[:] = value[7]
+        else:
+            counted = 0 <= input_tokens < np.inf
+            asked = input_tokens * money[2] if counted else base_tokens * value[3] * money[2]
+            np.add(asked, value[4] * money[0] * money[3], out=mean)
+            np.add(asked, np.maximum(value[4], value[5]) * money[3], out=dear)
+        np.fmax(mean, dear, out=dear)
+        quality[:] = value[0]
+        margin = self.margins.take(self.edges.searchsorted(quality) + self.first_margin)
+        np.subtract(quality, margin, out=low)
+        np.minimum(np.maximum(low, 0.0, out=low), 1.0, out=low)
+        median[:] = value[1]
+        np.maximum(median, value[2], out=slow)
+        failure[:] = value[8]
+        return out
+
     def blend(self, predicted: Array, quality: Array, by_dense: float, mean: Array, share: float) -> None:
         """Put the mean of all learners of quality into predictions (7, ..., K), in place, bound included.
 

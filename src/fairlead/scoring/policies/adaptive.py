@@ -156,7 +156,8 @@ class Adaptive(Intelligent):
         def draw(value: Array, among: Array, order: Array) -> Array:
             return self._explore(value, among, order, corrected, variance)
 
-        return self._mixed(corrected, draw), super().scores(corrected)
+        value = super().scores(corrected)
+        return self._mixed(corrected, draw, value), value
 
     def explain(self, candidates: Candidates) -> list[str]:
         """Say what the choice rests on."""
