@@ -120,7 +120,7 @@ def shrunk(quality: Array, mean: Array, share: float) -> Array:
     """
     change = quality - mean
     common = change.mean(axis=-1, keepdims=True)
-    kept: Array = np.clip(mean + common + share * (change - common), 0.0, 1.0)
+    kept: Array = np.minimum(np.maximum(mean + common + share * (change - common), 0.0), 1.0)
     return kept
 
 

@@ -57,7 +57,7 @@ def leave_out(shapes: Array, among: Array, table: Array, many: int, starts: Arra
 
 @_kernel
 def search(value: float, cuts: Array) -> int:
-    """Leave out thresholds in front that all lie below a value, so many that SEARCHED of the rest have to be counted."""
+    """Say how many thresholds in front, all below a value, leave SEARCHED of the rest to be counted."""
     low, high = 0, len(cuts) - SEARCHED
     while low < high:
         middle = (low + high + 1) >> 1

@@ -16,7 +16,7 @@ from fairlead.scoring.engine import Engine
 from fairlead.scoring.forest import Forests
 from fairlead.scoring.heads import PREDICTED, Heads
 from fairlead.scoring.manifest import Column
-from fairlead.scoring.parts import DenseQuality
+from fairlead.scoring.quality import DenseQuality
 from fairlead.scoring.request import TEXT_FEATURES, Request
 from fairlead.scoring.row import BYTES_PER_TOKEN, Layout, number
 from fairlead.scoring.snapshot import Snapshot
@@ -123,7 +123,9 @@ class Predictor:
                 raise UsageError("this snapshot predicts quality from texts, and these requests come without theirs")
             words = [_NO_WORDS] * len(batch) if batch.words is None else batch.words
             said = np.array([self._dense.of(*pair) for pair in zip(words, rows, strict=True)], dtype=np.float32)
-            self._blend(predicted, said.reshape(predicted.shape[1:]))
+            own = self._dense.dense
+            said = said.reshape(predicted.shape[1:])
+            self._heads.blend(predicted, said, self._by_dense, own.mean, own.share)
         found = dict(zip(PREDICTED, predicted, strict=True))
         if not self.says_failure:
             del found["failure"]
@@ -139,7 +141,7 @@ class Predictor:
         counted = number(request.scalar("input_tokens"))
         predicted = self.one(row, route=route, input_tokens=counted, base_tokens=guess)
         if self._dense is not None:
-            self._blend(predicted, self._dense.of(words, row))
+            self._dense.join(predicted, words, row, self._heads, self._by_dense)
         return predicted
 
     def one(
@@ -161,11 +163,6 @@ class Predictor:
         last = len(heads.tables) - 1
         at = int(route) if 0 <= route < last else last
         return self.engine.predict(heads, row, at, (input_tokens, base_tokens), added)
-
-    def _blend(self, predicted: Array, said: Array) -> None:
-        dense = self.snapshot.parts.dense
-        if dense is not None:
-            self._heads.blend(predicted, said, self._by_dense, dense.mean, dense.share)
 
     def rows(self, batch: Batch) -> Array:
         """Lay out the forests' input: (n * K, columns), endpoints varying fastest."""

@@ -42,9 +42,9 @@ class Rows:
         ]
 
     def __call__(self, row: Array) -> Array:
-        """Give rows for one request (columns,), less those of a number at or below all thresholds: they rule out nothing.
+        """Give rows for one request (columns,), less those of numbers at or below all thresholds.
 
-        Most features of most texts are 0, so that is half of them.
+        They rule nothing out, and most features of most texts are 0, so that is half of them.
         """
         found = self._numbers(row) if len(self._columns) else self._first
         if self._codes:
@@ -61,5 +61,5 @@ class Rows:
         found: Array = self._first + np.add.reduceat(below, self._starts, dtype=self._kind)
         zero = np.abs(value) <= NEARLY_ZERO  # as LightGBM does before it looks at a row
         np.copyto(found, self._zero, where=zero)
-        np.copyto(found, self._missing, where=value != value)
+        np.copyto(found, self._missing, where=np.isnan(value))
         return found[found != self._first]
