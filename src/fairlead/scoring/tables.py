@@ -69,7 +69,7 @@ def build_half(forests: Forests, nodes: Nodes, masks: Array, columns: Array, tre
     at = tree[forests.tree_of_node]
     chosen = np.flatnonzero(columns[nodes.column] & (at >= 0))
     key = nodes.column[chosen] * 2 + nodes.in_set[chosen]
-    order = np.argsort(key, kind="stable")
+    order = np.argsort(key.astype(np.uint16) if 2 * len(columns) <= 1 << 16 else key, kind="stable")  # radix: a sixth
     chosen, key = chosen[order], key[order]
     bounds = np.flatnonzero(np.diff(key, prepend=-1, append=-1)).tolist()
     spans = [slice(*pair) for pair in pairwise(bounds)]
@@ -88,15 +88,16 @@ def build_half(forests: Forests, nodes: Nodes, masks: Array, columns: Array, tre
         )
     held = np.full(starts[-1], ~masks.dtype.type(0))
     slots = []
+    trees_of = np.split((np.flatnonzero(looks) % max(trees, 1)).astype(np.uint32), np.cumsum(width)[:-1])
     for place, (one, span) in enumerate(zip(described, spans, strict=True)):
         own = held[starts[place] : starts[place + 1]].reshape(sizes[place], -1)
-        among = np.flatnonzero(looks[place]).astype(np.uint32)
+        among = trees_of[place]
         slots.append(Slot(one.column, one.missing, one.zero, one.cuts, one.codes, among, own, starts[place]))
         if not len(one.cuts):
             of = chosen[span]
             _fill_category(forests, slots[-1], nodes.place[of], np.searchsorted(among, at[of]), masks[of])
     number = ~nodes.in_set[chosen]
-    inside = (np.cumsum(looks, axis=1) - 1)[slot, at[chosen]]
+    inside = np.cumsum(looks, axis=1, dtype=np.int32)[slot, at[chosen]] - 1
     _fill_numbers(forests, nodes, slots, held, slot[number], chosen[number], inside[number], masks)
     return Half(slots=tuple(slots), trees=trees, masks=held)
 
