@@ -77,7 +77,8 @@ def find_row(value: float, whole: Array, at: int, cuts: Array) -> int:
     start, stop = whole[at + 5], whole[at + 6]
     if whole[at + 4] == 0:
         known = value > -1.0 and value < stop - start
-        return whole[start + int(value)] if known else whole[at + 2]
+        of_code: int = whole[start + int(value)] if known else whole[at + 2]
+        return of_code
     skipped = 0
     if stop - start > SEARCHED:
         skipped = search(value, cuts[start:stop])
@@ -86,7 +87,7 @@ def find_row(value: float, whole: Array, at: int, cuts: Array) -> int:
     few = cuts[start:stop]
     for place in range(len(few)):  # as vectors, and without a branch that a processor could guess wrongly
         below += 1 if few[place] < value else 0
-    row = whole[at + 3] if abs(value) <= NEARLY_ZERO else below
+    row: int = whole[at + 3] if abs(value) <= NEARLY_ZERO else below
     return whole[at + 2] if value != value else row
 
 

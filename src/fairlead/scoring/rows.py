@@ -62,4 +62,5 @@ class Rows:
         zero = np.abs(value) <= NEARLY_ZERO  # as LightGBM does before it looks at a row
         np.copyto(found, self._zero, where=zero)
         np.copyto(found, self._missing, where=np.isnan(value))
-        return found[found != self._first]
+        some: Array = found[found != self._first]
+        return some

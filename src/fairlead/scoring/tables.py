@@ -142,9 +142,11 @@ def _fill_numbers(
     width = np.array([len(one.trees) for one in slots], dtype=np.int64)[slot]
     first = np.array([one.start for one in slots], dtype=np.int64)[slot] + inside
 
-    def rule_out(row: Array, said_no: Array | None = None) -> None:
-        at, left = first + row * width, masks[own]
-        np.bitwise_and.at(held, *((at, left) if said_no is None else (at[said_no], left[said_no])))
+    left = masks[own]
+
+    def rule_out(row: Array, said_no: Any = slice(None)) -> None:
+        at: Array = first + row * width
+        np.bitwise_and.at(held, at[said_no], left[said_no])
 
     # A node says no from the row behind its own threshold on; what is ruled out there stays ruled out further up.
     rule_out(1 + place)
