@@ -15,7 +15,7 @@ import numpy as np
 
 from fairlead.scoring import heads
 from fairlead.scoring.forest import NEARLY_ZERO
-from fairlead.scoring.vectors import ROTATED, add_eight, first_bit
+from fairlead.scoring.vectors import ROTATED, add_eight, fetch, first_bit
 
 __all__ = ["predict_one", "raw_many", "raw_one"]
 
@@ -29,6 +29,7 @@ SLOTS, HEADS, ONE, WIDTH, BOUNDS, FLAGS, SLOT, TREES, ROWS = HEAD
 SLOT_SIZE: Final = 7
 NAMES: Final = len(heads.HEADS)
 SEARCHED: Final = 128  # thresholds that are counted rather than searched
+LINE: Final = 16  # masks that a processor fetches from memory at a time
 BLOCK: Final = 16  # narrow leaves that add up in 32 bits, see NARROW_LIMIT
 
 
@@ -79,6 +80,8 @@ def find_row(value: float, whole: Array, at: int, cuts: Array) -> int:
         known = value > -1.0 and value < stop - start
         of_code: int = whole[start + int(value)] if known else whole[at + 2]
         return of_code
+    if abs(value) <= NEARLY_ZERO:
+        return int(whole[at + 3])
     skipped = 0
     if stop - start > SEARCHED:
         skipped = search(value, cuts[start:stop])
@@ -87,8 +90,8 @@ def find_row(value: float, whole: Array, at: int, cuts: Array) -> int:
     few = cuts[start:stop]
     for place in range(len(few)):  # as vectors, and without a branch that a processor could guess wrongly
         below += 1 if few[place] < value else 0
-    row: int = whole[at + 3] if abs(value) <= NEARLY_ZERO else below
-    return whole[at + 2] if value != value else row
+    row: int = whole[at + 2] if value != value else below
+    return row
 
 
 @_kernel
@@ -102,6 +105,9 @@ def rule_out(row: Array, whole: Array, cuts: Array, trees: Array, table: Array, 
         at = whole[SLOT] + SLOT_SIZE * slot
         found = whole[ROWS] + whole[at + 1] + find_row(row[whole[at]], whole, at, cuts)
         begins[slot], ends[slot] = whole[found], whole[found + 1]
+        for place in range(begins[slot], ends[slot], LINE):
+            fetch(table, place)
+            fetch(trees, place)
     for slot in range(slots):
         masks, among = table[begins[slot] : ends[slot]], trees[begins[slot] : ends[slot]]
         if len(masks) == len(left):
