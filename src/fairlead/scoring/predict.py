@@ -141,7 +141,7 @@ class Predictor:
         counted = number(request.scalar("input_tokens"))
         predicted = self.one(row, route=route, input_tokens=counted, base_tokens=guess)
         if self._dense is not None:
-            self._dense.join(predicted, words, row, self._heads, self._by_dense)
+            self._dense.join(predicted, words, row, self._heads, self._by_dense, self._dense.dense.share)
         return predicted
 
     def one(

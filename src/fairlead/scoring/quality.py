@@ -55,15 +55,15 @@ class DenseQuality:
         projected = np.zeros(0, np.float32) if self._projection is None else self._projection.of(words)
         return self.dense.predict(self.dense.row(row, projected))
 
-    def join(self, predicted: Array, words: Array, row: Array, heads: Heads, by_dense: float) -> None:
+    def join(self, predicted: Array, words: Array, row: Array, heads: Heads, by_dense: float, share: float) -> None:
         """Put the mean of all learners of quality into one request's predictions (7, K), in place.
 
-        `by_dense` is the networks' share of it; see `Heads.blend`.
+        `by_dense` is the networks' share of it, `share` that of the contrasts that are kept; see `Heads.blend`.
         """
         kernels = compiled()
         if kernels is None:
-            heads.blend(predicted, self.of(words, row), by_dense, self.dense.mean, self.dense.share)
+            heads.blend(predicted, self.of(words, row), by_dense, self.dense.mean, share)
             return
         mine = (self._rows, self._idf, self.dense.inputs, self._layout, self._values)
-        shrink = (by_dense, self._mean, self.dense.share, heads.edges, heads.margins)
+        shrink = (by_dense, self._mean, share, heads.edges, heads.margins)
         kernels.join(words, row, *mine, *shrink, predicted)
