@@ -8,8 +8,9 @@ from sklearn.neural_network import MLPClassifier
 from fairlead.errors import SnapshotRefusedError
 from fairlead.scoring import text as texts
 from fairlead.scoring.dense import Dense, DenseHead, Layer, shrunk
-from fairlead.scoring.parts import PARTS, DenseQuality, Parts, from_arrays, to_arrays
+from fairlead.scoring.parts import PARTS, Parts, from_arrays, to_arrays
 from fairlead.scoring.projection import Projection
+from fairlead.scoring.quality import DenseQuality
 from fairlead.scoring.snapshot import Snapshot
 
 ENGINES = ["plain", "kernels"]

@@ -276,3 +276,29 @@ def test_without_numba_numpy_is_the_engine_and_asking_for_numba_says_what_to_ins
     assert kind_of() == "numpy"
     with pytest.raises(UsageError, match=r"install fairlead\[fast\]"):
         kind_of("numba")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("others", [0, 1700], ids=["most_trees_look_at_it", "few_trees_look_at_it"])
+def test_a_column_of_many_thresholds_is_searched_to_the_right_one(kind, others):
+    """More thresholds than are counted one by one, in tables with all trees and with some."""
+
+    def stump(column, threshold):
+        node = Node(column, threshold, categories=None, default_left=True, missing=2, left=-1, right=-2)
+        return Tree(root=0, nodes=[node], values=[0.0, 1.0])
+
+    cuts = np.arange(300.0) - 100
+    trees = [*(stump(0, cut) for cut in cuts), *(stump(1 + at % 20, 0.5) for at in range(others))]
+    columns = [Column(f"column {at}", "request") for at in range(21)]
+    engine = Engine(pack([trees], 21), columns, np.zeros((2, 21)), kind=kind)
+    values = [*cuts, *(cuts + 0.5), -1e9, 1e9, np.nan, -np.inf, np.inf, 0.0, 1e-40]
+    rows = np.zeros((len(values), 21))
+    rows[:, 0] = values
+
+    got = engine.raw_batch(rows)
+
+    want = [
+        0.0 if np.isnan(value) else float((cuts < (0.0 if abs(value) < 1e-35 else value)).sum()) for value in values
+    ]
+    assert got[:, 0].tolist() == [[count] * 2 for count in want]
+    assert [engine.raw(row).tolist() for row in rows] == got.tolist()

@@ -23,9 +23,9 @@ class Compiled:
     """
 
     def __init__(self, plan: Plan, now: tuple[Array, Array]) -> None:
-        whole, real = layout(plan)
+        whole, real, trees, masks = layout(plan)
         wide = plan.leaves.ravel() if plan.is_wide.any() else np.zeros(0)
-        self.arguments = (whole, real, plan.request.table, _rotated(plan.narrow), wide)
+        self.arguments = (whole, real, trees, masks, _rotated(plan.narrow), wide)
         columns = 1 + max((slot.column for slot in plan.request.slots), default=0)
         self._heads: tuple[Heads, tuple[Array, Array, Array]] | None = None
         self._nothing = np.zeros(now[1].shape)
@@ -53,7 +53,7 @@ class Compiled:
         masks: Array,
         base: Array,
     ) -> Array:
-        """Predict for one request at every endpoint: (6, K)."""
+        """Predict for one request at every endpoint: (7, K)."""
         held = self._heads
         if held is None or held[0] is not heads:
             held = self._heads = (heads, flat(heads))
@@ -72,29 +72,50 @@ class Compiled:
         return rows
 
 
-def layout(plan: Plan) -> tuple[Array, Array]:
-    """Put all places in one array of int64, and all thresholds and scales in one of float64.
+def layout(plan: Plan) -> tuple[Array, Array, Array, Array]:
+    """Lay out what kernels read of a plan: places (int64), numbers (float64), and the request's trees and masks.
 
-    Places: seven numbers that say where what is; each head's bounds and whether it is wide; seven numbers a slot
-    (column, first row, rows of NaN and of zero, is it a number, where its thresholds or codes begin and end); codes.
+    Places: nine numbers that say where what is; each head's bounds and whether it is wide; seven numbers a slot
+    (column, first row, rows of NaN and of zero, is it a number, where its thresholds or codes begin and end); codes;
+    where each row's masks begin. Numbers: thresholds, and the heads' scales.
     """
     heads, slots = len(plan.scale), plan.request.slots
-    bounds = 7
+    starts, trees, masks = _rows(plan)
+    bounds = len(kernels.HEAD)
     flags = bounds + 2 * (heads + 1)
     first = flags + heads
-    codes = first + 7 * len(slots)
-    head = [len(slots), heads, plan.one_sided, plan.leaves.shape[1], bounds, flags, first]
+    codes = first + kernels.SLOT_SIZE * len(slots)
+    rows = codes + sum(len(slot.rows) for slot in slots)
+    whole_width = plan.leaves.shape[1]
+    head = [len(slots), heads, plan.one_sided, whole_width, bounds, flags, first, plan.request.trees, rows]
     described: list[int] = []
-    cuts = 0
+    cuts = row = 0
     for slot in slots:
         number = len(slot.cuts) > 0
         start = cuts if number else codes
         stop = start + len(slot.cuts if number else slot.rows)
-        described += [slot.column, slot.first, slot.missing, slot.zero, int(number), start, stop]
+        described += [slot.column, row, slot.missing, slot.zero, int(number), start, stop]
+        row += len(slot.masks)
         cuts, codes = (stop, codes) if number else (cuts, stop)
-    places = [head, *plan.bounds[:2], plan.is_wide, described, *(slot.rows for slot in slots)]
+    places = [head, *plan.bounds[:2], plan.is_wide, described, *(slot.rows for slot in slots), starts]
     whole = np.concatenate([np.asarray(part, dtype=np.int64).ravel() for part in places])
-    return whole, np.concatenate([*(slot.cuts for slot in slots), plan.scale])
+    return whole, np.concatenate([*(slot.cuts for slot in slots), plan.scale]), trees, masks
+
+
+def _rows(plan: Plan) -> tuple[Array, Array, Array]:
+    """Leave out masks that rule nothing out, half of them: where each row begins (rows + 1,), trees and masks.
+
+    Rows of all trees are kept whole, so that a kernel need not look at which trees they are of.
+    """
+    half = plan.request
+    size = len(half.masks)  # more than enough: what is not written takes no memory
+    trees = np.empty(size, np.uint16 if half.trees <= 1 << 16 else np.uint32)
+    masks = np.empty(size, half.masks.dtype)
+    described = np.array([slot.masks.shape for slot in half.slots], dtype=np.int64).reshape(-1, 2)
+    starts = np.zeros(int(described[:, 0].sum()) + 1, np.int64)
+    among = np.concatenate([np.zeros(0, np.uint32), *(slot.trees for slot in half.slots)])
+    kept = kernels.leave_out(described, among, half.masks, half.trees, starts, trees, masks)
+    return starts, trees[:kept], masks[:kept]
 
 
 def flat(heads: Heads) -> tuple[Array, Array, Array]:

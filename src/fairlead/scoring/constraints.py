@@ -89,9 +89,7 @@ class Constraints:
                 return self._every
             kept = self._all
         else:
-            kept = self._all
-            for bits, _, _ in self._rules(request):
-                kept &= bits
+            kept = self._kept(request)
         if not kept:
             return self._fallback(request)
         if not quiet and view is not None:
@@ -110,12 +108,33 @@ class Constraints:
         }
         return {name: reasons for name, reasons in found.items() if reasons}
 
+    def _kept(self, request: Request) -> int:
+        """Give the endpoints that keep all rules, as bits."""
+        kept = self._all
+        if request.endpoints is None and request.providers is None and request.regions is None and not request.needs:
+            # The usual rules, without a generator and its reasons.
+            if request.tools:
+                kept &= self._capable.get("tools", 0) | self._unknown
+            if request.images:
+                kept &= self._capable.get("vision", 0) | self._unknown
+            if not self._fits(request):
+                more = _count(request.max_tokens)
+                kept &= self._output.holding(more) & self._window.holding(_tokens(request) + more)
+            return kept
+        for bits, _, _ in self._rules(request):
+            kept &= bits
+        return kept
+
     def _free(self, request: Request) -> bool:
         """Whether the request asks for nothing that any endpoint could lack."""
         if request.endpoints is not None or request.providers is not None or request.regions is not None:
             return False
         if request.needs or request.tools or request.images:
             return False
+        return self._fits(request)
+
+    def _fits(self, request: Request) -> bool:
+        """Whether the request fits any endpoint's limits; it may do so where this says no."""
         more = _count(request.max_tokens)
         # A character is at most four bytes, so at most one token by our estimate: the text need not be read.
         tokens = len(request.text) if request.input_tokens is None else _count(request.input_tokens)

@@ -10,9 +10,11 @@ import numpy as np
 from fairlead.scoring.text import tables
 from fairlead.scoring.text.kernels import jit
 
-__all__ = ["predict", "project"]
+__all__ = ["join", "predict", "project"]
 
 _JOIN: Final = np.uint64(tables.JOIN)
+_FEW: Final = 32
+_WEIGHTS: Final = (1.0 + np.log(np.maximum(np.arange(_FEW), 1))).astype(np.float32)  # of the counts that are usual
 
 
 @jit
@@ -39,7 +41,8 @@ def project(words: Any, rows: Any, idf: Any, out: Any) -> None:
         if count == 0:
             continue
         counts[bucket] = 0
-        weight = np.float32(1.0 + math.log(float(count))) * idf[bucket]
+        often = _WEIGHTS[count] if count < _FEW else np.float32(1.0 + math.log(float(count)))
+        weight = often * idf[bucket]
         for column in range(width):
             out[column] += weight * rows[bucket, column]
     square = np.float32(0)
@@ -53,10 +56,10 @@ def project(words: Any, rows: Any, idf: Any, out: Any) -> None:
 
 @jit
 def predict(words: Any, columns: Any, rows: Any, idf: Any, inputs: Any, layout: Any, values: Any, out: Any) -> None:
-    """Write the heads' mean quality with shrunk contrasts to `out` (K,) float32.
+    """Write the networks' mean quality to `out` (K,) float32.
 
-    `values` holds mean (K,), share, and then each head's center, scale, layers and Platt constants; `layout` the number
-    of heads and, for each, its layers and their (outputs, relu).
+    `values` holds each network's center, scale, layers and Platt constants; `layout` the number of networks and, for
+    each, its layers and their (outputs, relu).
     """
     many = len(inputs)
     endpoints = len(out)
@@ -76,7 +79,7 @@ def predict(words: Any, columns: Any, rows: Any, idf: Any, inputs: Any, layout: 
                 raw[index] = np.float32(1.0) if own == np.float32(code) else np.float32(0.0)
     for endpoint in range(endpoints):
         out[endpoint] = 0.0
-    at = endpoints + 1
+    at = 0
     place = 1
     heads = layout[0]
     for _ in range(heads):
@@ -98,7 +101,6 @@ def predict(words: Any, columns: Any, rows: Any, idf: Any, inputs: Any, layout: 
             odds = min(max(odds, np.float32(-50.0)), np.float32(50.0))
             out[endpoint] += np.float32(1.0 / (1.0 + math.exp(-odds))) / np.float32(heads)
         at += 2 * endpoints
-    _shrink(values, out)
 
 
 @jit
@@ -120,14 +122,39 @@ def _layer(value: Any, constants: Any, width: Any, relu: Any) -> Any:
 
 
 @jit
-def _shrink(values: Any, out: Any) -> None:
-    endpoints = len(out)
-    share = values[endpoints]
-    common = np.float32(0)
+def join(  # noqa: PLR0913, PLR0917  (each array costs a call less time on its own than in a tuple)
+    words: Any,
+    columns: Any,
+    rows: Any,
+    idf: Any,
+    inputs: Any,
+    layout: Any,
+    values: Any,
+    by_dense: Any,
+    mean: Any,
+    share: Any,
+    edges: Any,
+    margins: Any,
+    predicted: Any,
+) -> None:
+    """Put the mean of all learners of quality into `predicted` (7, K), what `predict` and `Heads.blend` do."""
+    endpoints = len(mean)
+    said = np.empty(endpoints, np.float32)
+    predict(words, columns, rows, idf, inputs, layout, values, said)
+    mixed = np.empty(endpoints)
+    common = 0.0
     for endpoint in range(endpoints):
-        common += out[endpoint] - values[endpoint]
-    common /= np.float32(endpoints)
+        own, value = predicted[0, endpoint], float(said[endpoint])
+        if by_dense < 1 and own == own:  # noqa: PLR0124  NaN
+            value = own + by_dense * (value - own)
+        mixed[endpoint] = value
+        common += value - mean[endpoint]
+    common /= endpoints
     for endpoint in range(endpoints):
-        mean = values[endpoint]
-        shrunk = mean + common + share * (out[endpoint] - mean - common)
-        out[endpoint] = min(max(shrunk, np.float32(0)), np.float32(1))
+        kept = mean[endpoint] + common + share * (mixed[endpoint] - mean[endpoint] - common)
+        kept = min(max(kept, 0.0), 1.0)
+        place = 0
+        while place < len(edges) and edges[place] < kept:
+            place += 1
+        predicted[0, endpoint] = kept
+        predicted[1, endpoint] = min(max(kept - margins[endpoint, place], 0.0), 1.0)

@@ -49,7 +49,7 @@ class Engine:
         left = self._plan.still & ruled_out(self._plan.state, self._rows)
         both = self._plan.both
         # One reference: a reader must not see the masks of one state and the sums of another.
-        self._now = (self._masks(left[:, :both]), self._base(left[:, both:]))
+        self._now = (self._masks(left[:both]), self._base(left[both:]))
         self._evaluate = self._evaluator()
 
     @property
@@ -82,7 +82,7 @@ class Engine:
     def predict(
         self, heads: Heads, row: Array, table_row: int, tokens: tuple[float, float], added: Array | None = None
     ) -> Array:
-        """Predict for one request at every endpoint, in one go: what `heads.predict` gives for `raw`, (6, K).
+        """Predict for one request at every endpoint, in one go: what `heads.predict` gives for `raw`, (7, K).
 
         `tokens` are the counted and the guessed input tokens; `added` (H, K) is added to the sums.
         """
@@ -99,23 +99,24 @@ class Engine:
             rows = self._rows.copy()
             for name, value in values.items():
                 rows[endpoint, self._state_columns[name]] = value
-            left = self._plan.still[endpoint] & ruled_out(self._plan.state, rows[endpoint : endpoint + 1])
+            one = slice(endpoint, endpoint + 1)
+            left = self._plan.still[:, one] & ruled_out(self._plan.state, rows[one])
             masks, base = (array.copy() for array in self._now)
-            masks[:, endpoint] = left[0, : self._plan.both]
-            base[:, endpoint] = self._base(left[:, self._plan.both :])[:, 0]
+            masks[:, one] = left[: self._plan.both]
+            base[:, one] = self._base(left[self._plan.both :])
             self._rows, self._now = rows, (masks, base)
 
     def _masks(self, left: Array) -> Array:
-        """Lay out what endpoints leave of each tree: masks (K, trees) -> (trees, K), padded for the kernels."""
-        padded = -len(left) % EIGHT if self.kind == "numba" else 0
-        return np.ascontiguousarray(np.pad(left, ((0, padded), (0, 0)), constant_values=~left.dtype.type(0)).T)
+        """Lay out what endpoints leave of each tree: masks (trees, K), padded for the kernels."""
+        padded = -left.shape[1] % EIGHT if self.kind == "numba" else 0
+        return np.pad(left, ((0, 0), (0, padded)), constant_values=~left.dtype.type(0))
 
     def _base(self, left: Array) -> Array:
-        """Sum the trees that look at the endpoint alone, or at nothing: masks (k, trees) -> (H, k)."""
-        base = np.repeat(self._plan.constant[:, None], len(left), axis=1)
-        if left.shape[1]:
-            of_endpoint = self._plan.leaves[len(self._plan.leaves) - left.shape[1] :]
-            leaf = first_leaf(np.ascontiguousarray(left.T))
+        """Sum the trees that look at the endpoint alone, or at nothing: masks (trees, k) -> (H, k)."""
+        base = np.repeat(self._plan.constant[:, None], left.shape[1], axis=1)
+        if len(left):
+            of_endpoint = self._plan.leaves[len(self._plan.leaves) - len(left) :]
+            leaf = first_leaf(np.ascontiguousarray(left))
             sums(np.take_along_axis(of_endpoint, leaf, axis=1), self._plan.bounds[2], base)
         return base
 

@@ -13,8 +13,9 @@ from typing import Any, Final, TypeVar, cast
 import numba
 import numpy as np
 
+from fairlead.scoring import heads
 from fairlead.scoring.forest import NEARLY_ZERO
-from fairlead.scoring.vectors import ROTATED, add_eight, first_bit
+from fairlead.scoring.vectors import ROTATED, add_eight, fetch, first_bit
 
 __all__ = ["predict_one", "raw_many", "raw_one"]
 
@@ -22,59 +23,99 @@ Array = np.ndarray[Any, Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
 _kernel = cast(Callable[[Function], Function], numba.njit(nogil=True, cache=True, error_model="numpy"))
 
-SLOTS, HEADS, ONE, WIDTH, BOUNDS, FLAGS, SLOT = range(7)  # what the first places of `whole` say
+# What the first places of `whole` say, and how many describe a slot; see `compiled.layout`.
+HEAD: Final = range(9)
+SLOTS, HEADS, ONE, WIDTH, BOUNDS, FLAGS, SLOT, TREES, ROWS = HEAD
+SLOT_SIZE: Final = 7
+NAMES: Final = len(heads.HEADS)
+SEARCHED: Final = 128  # thresholds that are counted rather than searched
+LINE: Final = 16  # masks that a processor fetches from memory at a time
 BLOCK: Final = 16  # narrow leaves that add up in 32 bits, see NARROW_LIMIT
 
 
 @_kernel
-def find_rows(row: Array, whole: Array, cuts: Array, found: Array) -> int:
-    """Find the table's row of each slot for one request, as `tables.rows_of` does, and say how many rule anything out.
+def leave_out(shapes: Array, among: Array, table: Array, many: int, starts: Array, trees: Array, masks: Array) -> int:
+    """Copy the masks that rule something out, row by row, and all of rows that have one of each of the many trees.
 
-    A number at or below all thresholds rules nothing out: its row is left out. Most features of most texts are 0.
+    `shapes` (slots, 2) are rows and trees of each slot. Writes where rows begin to `starts`, whose masks they are to
+    `trees`, and says how many there are.
     """
-    count = 0
-    for slot in range(whole[SLOTS]):
-        at = whole[SLOT] + 7 * slot
-        value, first = row[whole[at]], whole[at + 1]
-        start, stop = whole[at + 5], whole[at + 6]
-        is_number = whole[at + 4] != 0
-        if value != value:
-            place = whole[at + 2]
-        elif not is_number:
-            known = value > -1.0 and value < stop - start
-            place = whole[start + int(value)] if known else whole[at + 2]
-        elif abs(value) <= NEARLY_ZERO:
-            place = whole[at + 3]
-        else:
-            low, size = start, stop - start
-            while size > 1:  # no branch in it that a processor could guess wrongly
-                half = size >> 1
-                low += half if cuts[low + half - 1] < value else 0
-                size -= half
-            place = first + low - start + (1 if cuts[low] < value else 0)
-        if not is_number or place != first:
-            found[count] = place
-            count += 1
-    return count
+    kept = at = first = row = 0
+    everything = ~table.dtype.type(0)
+    for slot in range(len(shapes)):
+        rows, width = shapes[slot, 0], shapes[slot, 1]
+        for _ in range(rows):
+            for place in range(width):
+                mask = table[at + place]
+                trees[kept], masks[kept] = among[first + place], mask
+                kept += 1 if width == many or mask != everything else 0
+            at += width
+            row += 1
+            starts[row] = kept
+        first += width
+    return kept
 
 
 @_kernel
-def rule_out(table: Array, found: Array, left: Array) -> None:
-    """AND the rows that were found: (trees,) masks of the leaves that are left."""
-    slots, trees = len(found), len(left)
-    for tree in range(trees):
+def search(value: float, cuts: Array) -> int:
+    """Say how many thresholds in front, all below a value, leave SEARCHED of the rest to be counted."""
+    low, high = 0, len(cuts) - SEARCHED
+    while low < high:
+        middle = (low + high + 1) >> 1
+        if cuts[middle - 1] < value:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+@_kernel
+def find_row(value: float, whole: Array, at: int, cuts: Array) -> int:
+    """Find the row of the slot described at `at` for a value, as `tables.row_of` does.
+
+    Of a number, row 0 rules nothing out.
+    """
+    start, stop = whole[at + 5], whole[at + 6]
+    if whole[at + 4] == 0:
+        known = value > -1.0 and value < stop - start
+        of_code: int = whole[start + int(value)] if known else whole[at + 2]
+        return of_code
+    if abs(value) <= NEARLY_ZERO:
+        return int(whole[at + 3])
+    skipped = 0
+    if stop - start > SEARCHED:
+        skipped = search(value, cuts[start:stop])
+        start, stop = start + skipped, start + skipped + SEARCHED
+    below = skipped
+    few = cuts[start:stop]
+    for place in range(len(few)):  # as vectors, and without a branch that a processor could guess wrongly
+        below += 1 if few[place] < value else 0
+    row: int = whole[at + 2] if value != value else below
+    return row
+
+
+@_kernel
+def rule_out(row: Array, whole: Array, cuts: Array, trees: Array, table: Array, left: Array) -> None:
+    """AND what each column's value rules out: row (columns,) -> (trees,) masks of the leaves that are left."""
+    for tree in range(len(left)):
         left[tree] = ~left.dtype.type(0)
-    slot = 0
-    while slot + 4 <= slots:
-        a, b, c, d = table[found[slot]], table[found[slot + 1]], table[found[slot + 2]], table[found[slot + 3]]
-        for tree in range(trees):
-            left[tree] &= a[tree] & b[tree] & c[tree] & d[tree]
-        slot += 4
-    while slot < slots:
-        a = table[found[slot]]
-        for tree in range(trees):
-            left[tree] &= a[tree]
-        slot += 1
+    slots = whole[SLOTS]
+    begins, ends = np.empty(slots, np.int64), np.empty(slots, np.int64)
+    for slot in range(slots):  # first all rows, so that reading one need not wait for finding the next
+        at = whole[SLOT] + SLOT_SIZE * slot
+        found = whole[ROWS] + whole[at + 1] + find_row(row[whole[at]], whole, at, cuts)
+        begins[slot], ends[slot] = whole[found], whole[found + 1]
+        for place in range(begins[slot], ends[slot], LINE):
+            fetch(table, place)
+            fetch(trees, place)
+    for slot in range(slots):
+        masks, among = table[begins[slot] : ends[slot]], trees[begins[slot] : ends[slot]]
+        if len(masks) == len(left):
+            for tree in range(len(left)):
+                left[tree] &= masks[tree]
+        else:
+            for place in range(len(masks)):
+                left[among[place]] &= masks[place]
 
 
 @_kernel
@@ -114,6 +155,7 @@ def raw_one(
     row: Array,
     whole: Array,
     cuts: Array,
+    trees: Array,
     table: Array,
     narrow: Array,
     wide: Array,
@@ -122,10 +164,8 @@ def raw_one(
     out: Array,
 ) -> None:
     """Sum each head's leaves for one request: row (columns,) -> out (H, K)."""
-    found = np.empty(whole[SLOTS], np.int64)
-    left = np.empty(table.shape[1], table.dtype)
-    count = find_rows(row, whole, cuts, found)
-    rule_out(table, found[:count], left)
+    left = np.empty(whole[TREES], table.dtype)
+    rule_out(row, whole, cuts, trees, table, left)
     heads, one, width = whole[HEADS], whole[ONE], whole[WIDTH]
     endpoints = base.shape[1]
     total = np.empty(masks.shape[1], np.float64)
@@ -155,6 +195,7 @@ def raw_many(
     rows: Array,
     whole: Array,
     cuts: Array,
+    trees: Array,
     table: Array,
     narrow: Array,
     wide: Array,
@@ -164,7 +205,7 @@ def raw_many(
 ) -> None:
     """Do the same for many requests: rows (n, columns) -> out (n, H, K)."""
     for request in range(len(rows)):
-        raw_one(rows[request], whole, cuts, table, narrow, wide, masks, base, out[request])
+        raw_one(rows[request], whole, cuts, trees, table, narrow, wide, masks, base, out[request])
 
 
 @_kernel
@@ -177,20 +218,20 @@ def larger(a: float, b: float) -> float:
 def finish(
     raw: Array, tables: Array, places: Array, numbers: Array, route: int, counted: float, guess: float, out: Array
 ) -> None:
-    """Turn sums (H, K) into predictions (6, K): what `Heads.predict` does."""
+    """Turn sums (H, K) into predictions (7, K): what `Heads.predict` does."""
     heads, endpoints = raw.shape
     has_cost, edges = places[heads] != 0, places[heads + 1]
-    money = 8
+    money = NAMES
     first_edge = money + 4 * endpoints
     margins = first_edge + edges
-    value = np.empty(8)
+    value = np.empty(NAMES)
     for k in range(endpoints):
-        for name in range(8):
+        for name in range(NAMES):
             value[name] = tables[route, name, k]
         for head in range(heads):
             if places[head] >= 0:
                 value[places[head]] += raw[head, k]
-        for name in range(8):
+        for name in range(NAMES):
             one = min(max(value[name], -50.0), 50.0) if value[name] == value[name] else math.nan
             value[name] = 1.0 / (1.0 + math.exp(-one)) if numbers[name] < 0 else math.exp(one)
         if has_cost:
@@ -211,6 +252,7 @@ def finish(
         out[3, k] = dear if mean != mean or dear > mean else mean  # the one that is known, where only one is
         out[4, k] = value[1]
         out[5, k] = larger(value[1], value[2])
+        out[6, k] = value[8]
 
 
 @_kernel
@@ -218,6 +260,7 @@ def predict_one(
     row: Array,
     whole: Array,
     cuts: Array,
+    trees: Array,
     table: Array,
     narrow: Array,
     wide: Array,
@@ -232,8 +275,8 @@ def predict_one(
     guess: float,
     out: Array,
 ) -> None:
-    """Predict for one request at every endpoint: row (columns,) -> out (6, K)."""
+    """Predict for one request at every endpoint: row (columns,) -> out (7, K)."""
     raw = np.empty(base.shape)
-    raw_one(row, whole, cuts, table, narrow, wide, masks, base, raw)
+    raw_one(row, whole, cuts, trees, table, narrow, wide, masks, base, raw)
     raw += added
     finish(raw, tables, places, numbers, route, counted, guess, out)

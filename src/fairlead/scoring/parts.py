@@ -1,6 +1,6 @@
 """The optional parts of a snapshot: the projection of texts and the dense quality heads, as arrays and back.
 
-`PARTS` is what a snapshot without them has. `DenseQuality` is what a predictor asks.
+`PARTS` is what a snapshot without them has; `quality.DenseQuality` evaluates them.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import numpy as np
 from msgspec import Struct
 
 from fairlead.errors import SnapshotRefusedError
-from fairlead.scoring import text as texts
 from fairlead.scoring.dense import Dense, DenseHead, Layer
-from fairlead.scoring.projection import Projection, compiled
+from fairlead.scoring.projection import Projection
 
-__all__ = ["PARTS", "DenseQuality", "Parts", "from_arrays", "to_arrays"]
+__all__ = ["PARTS", "Parts", "from_arrays", "to_arrays"]
 
 Array = np.ndarray[Any, Any]
 
@@ -68,43 +67,6 @@ def from_arrays(arrays: dict[str, Array], endpoints: int, columns: int, name: st
         raise SnapshotRefusedError(f"{name}: dense heads that cannot be read ({fault}); publish it again") from fault
     dense.check(endpoints, columns, 0 if projection is None else projection.rows.shape[1], name)
     return Parts(projection=projection, dense=dense)
-
-
-class DenseQuality:
-    """Predicts the quality of every endpoint from a text and a row of columns: built once for a snapshot.
-
-    Compiled where texts are read by compiled kernels; numpy elsewhere, equal within 1e-5.
-    """
-
-    def __init__(self, dense: Dense, projection: Projection | None) -> None:
-        self.dense = dense
-        self._rows: Array = np.zeros((2, 0), np.float32) if projection is None else projection.rows
-        self._idf: Array = np.zeros(2, np.float32) if projection is None else projection.idf
-        self._projection = projection
-        layout, values = [len(dense.heads)], [dense.mean, np.array([dense.share], np.float32)]
-        for head in dense.heads.values():
-            layout.append(len(head.layers))
-            values += [head.center, head.scale]
-            for layer in head.layers:
-                layout += [len(layer.bias), int(layer.relu)]
-                values += [layer.bias, layer.weights.ravel()]
-            values.append(head.platt.ravel())
-        self._layout = np.array(layout, np.int64)
-        self._values = np.concatenate(values, dtype=np.float32)
-
-    def __call__(self, text: str, row: Array) -> Array:
-        """Give (K,) for one request: its text, and its columns (C,) float64 in the snapshot's order."""
-        return self.of(texts.read(text)[1], row)
-
-    def of(self, words: Array, row: Array) -> Array:
-        """Give (K,) where the text has been read already: `words` is the second half of what `text.read` gives."""
-        kernels = compiled()
-        if kernels is not None:
-            out = np.empty(len(self.dense.mean), np.float32)
-            kernels.predict(words, row, self._rows, self._idf, self.dense.inputs, self._layout, self._values, out)
-            return out
-        projected = np.zeros(0, np.float32) if self._projection is None else self._projection.of(words)
-        return self.dense.predict(self.dense.row(row, projected))
 
 
 def _head(arrays: dict[str, Array], key: str) -> DenseHead:

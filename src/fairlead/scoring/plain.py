@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
 from itertools import pairwise
-from math import isnan
 from typing import Any, Final
 
 import numpy as np
 
-from fairlead.scoring.forest import NEARLY_ZERO
 from fairlead.scoring.heads import Heads
 from fairlead.scoring.plan import Plan
+from fairlead.scoring.rows import Rows
 from fairlead.scoring.tables import ruled_out
 
 __all__ = ["Plain", "first_leaf", "sums"]
@@ -45,6 +43,18 @@ def sums(values: Array, bounds: Array, out: Array) -> None:
             out[head] += np.add.reduce(values[start:stop], axis=0)
 
 
+def _all(plan: Plan) -> Any:
+    """Give the mask that rules nothing out."""
+    return ~plan.request.masks.dtype.type(0)
+
+
+def _ones(bounds: Array) -> Array:
+    """Give the matrix that adds up each head's trees: (H, trees)."""
+    places = np.arange(bounds[0], bounds[-1])
+    matrix: Array = ((places >= bounds[:-1, None]) & (places < bounds[1:, None])).astype(np.float64)
+    return matrix
+
+
 class Plain:
     """Evaluates a plan in numpy; what a call needs to scribble on is its thread's own."""
 
@@ -54,25 +64,31 @@ class Plain:
         width = plan.leaves.shape[1]
         self._flat = plan.leaves.ravel()
         self._begin = np.arange(len(plan.leaves))[:, None] * width
-        self._biased = self._begin[plan.one_sided : plan.one_sided + plan.both] - _REALS[plan.request.table.itemsize][3]
+        one, both = plan.one_sided, plan.both
+        biased = self._begin[one : one + both] - _REALS[plan.request.masks.itemsize][3]
+        self._biased = biased.astype(np.int32 if plan.request.masks.itemsize == 4 else np.int64)
         self._full = plan.full  # then the highest bit may be the lowest that is set
-        # As lists: for one value at a time Python's own are several times as fast as arrays.
-        self._slots = [
-            (slot.column, slot.first, slot.missing, slot.zero, slot.cuts.tolist(), slot.rows.tolist())
-            for slot in plan.request.slots
-        ]
+        # Sums of whole multiples are exact in any order, so they may be a product with a matrix of ones.
+        self._ones = None if plan.is_wide.any() else [_ones(plan.bounds[part]) for part in (0, 1)]
+        # As one table of all trees, since many small steps would take numpy longer than one large one.
+        self._table = np.full((sum(len(slot.masks) for slot in plan.request.slots), plan.request.trees), _all(plan))
+        first = 0
+        for slot in plan.request.slots:
+            last = first + len(slot.masks)
+            self._table[first:last, slot.trees] = slot.masks
+            first = last
+        self._rows_of = Rows(plan.request)
 
     def raw(self, row: Array, masks: Array, base: Array) -> Array:
         """Sum every head's leaves for one request at every endpoint: row (columns,) -> (H, K)."""
         plan = self._plan
-        table = plan.request.table
-        left = np.bitwise_and.reduce(table[self._rows_of(row)], axis=0) if len(table) else table[:0].sum(axis=0)
-        out = np.zeros(base.shape)
+        left = np.bitwise_and.reduce(self._table.take(self._rows_of(row), axis=0), axis=0)  # of no row: all
         one = plan.one_sided
+        out = np.zeros(base.shape)
         if one:
             leaf = first_leaf(left[:one])
-            leaf = leaf + self._begin[:one, 0]
-            sums(self._flat[leaf][:, None], plan.bounds[0], out)
+            leaf += self._begin[:one, 0]
+            self._sums(0, self._flat.take(leaf)[:, None], out)
         if plan.both:
             # What `first_leaf` does, in as few passes as it takes.
             signed, _, places, _, most = _REALS[masks.itemsize]
@@ -83,11 +99,17 @@ class Plain:
             found = np.right_shift(real.view(signed), places, out=real.view(signed))
             if self._full:
                 np.bitwise_and(found, most, out=found)
-            np.add(found, self._biased, out=index)
+            index[:] = np.add(found, self._biased, out=found)
             np.take(self._flat, index, out=values, mode="clip")
-            sums(values, plan.bounds[1], out)
+            self._sums(1, values, out)
         out += base  # last, as the kernels do: what comes before adds up exactly
         return out
+
+    def _sums(self, part: int, values: Array, out: Array) -> None:
+        if self._ones is None:
+            sums(values, self._plan.bounds[part], out)
+        else:
+            out += self._ones[part] @ values
 
     def raw_batch(self, rows: Array, masks: Array, base: Array, out: Array) -> None:
         """Do the same for many requests: rows (n, columns), out (n, H, K)."""
@@ -100,10 +122,10 @@ class Plain:
             by_head = np.moveaxis(part, 1, 0)
             one = plan.one_sided
             if one:
-                leaf = first_leaf(np.ascontiguousarray(left[:, :one].T)) + self._begin[:one]
+                leaf = first_leaf(left[:one]) + self._begin[:one]
                 sums(self._flat[leaf][:, :, None], plan.bounds[0], by_head)
             if plan.both:
-                both = masks[:, None, :] & np.ascontiguousarray(left[:, one:].T)[:, :, None]
+                both = masks[:, None, :] & left[one:, :, None]
                 leaf = first_leaf(both) + self._begin[one : one + plan.both][:, :, None]
                 sums(self._flat[leaf], plan.bounds[1], by_head)
             part += base
@@ -118,32 +140,11 @@ class Plain:
         masks: Array,
         base: Array,
     ) -> Array:
-        """Predict for one request at every endpoint: (6, K)."""
+        """Predict for one request at every endpoint: (7, K)."""
         raw = self.raw(row, masks, base)
         if added is not None:
             raw += added
-        counted, guessed = np.array(tokens[:1]), np.array(tokens[1:])
-        predicted: Array = heads.predict(raw[None], np.array([table_row]), counted, guessed)[:, 0]
-        return predicted
-
-    def _rows_of(self, row: Array) -> list[int]:
-        """Give the table's rows for one request, as `tables.rows_of` does, less those that rule nothing out.
-
-        Those are a number's at or below all thresholds, and most features of most texts are 0. One row is always given.
-        """
-        values = row.tolist()
-        found = []
-        for column, first, missing, zero, cuts, rows in self._slots:
-            value = values[column]
-            if isnan(value):
-                found.append(missing)
-            elif not cuts:
-                found.append(rows[int(value)] if -1 < value < len(rows) else missing)
-            else:
-                place = zero if -NEARLY_ZERO <= value <= NEARLY_ZERO else first + bisect_left(cuts, value)
-                if place != first:
-                    found.append(place)
-        return found or [self._slots[0][1]]  # nothing was found, so all slots are numbers
+        return heads.predict_one(raw, table_row, *tokens)
 
     def _scratch(self, masks: Array) -> tuple[Array, ...]:
         held: tuple[Array, ...] | None = getattr(self._own, "held", None)

@@ -22,7 +22,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     Trees are sorted by what they look at, and by head within that: first those that look at the request alone, then
     those that look at both, then those that look at the endpoint alone. `request` holds the tables of the first two,
-    `state` those of the last two for live columns; `still` (K, trees) is what the endpoints' own columns rule out of
+    `state` those of the last two for live columns; `still` (trees, K) is what the endpoints' own columns rule out of
     the last two. `bounds` (3, H + 1) are the places at which each head begins in the three parts.
     `leaves` (trees, width) say how far leaves lie from their tree's middle, `narrow` the same as whole multiples of
     `scale[head]` for heads whose `is_wide` is not set; `constant` (H,) is the sum of all middles and of trees that are

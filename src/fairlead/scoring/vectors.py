@@ -15,7 +15,7 @@ from numba.core import cgutils, codegen, config, types
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
-__all__ = ["ROTATED", "add_eight", "first_bit"]
+__all__ = ["ROTATED", "add_eight", "fetch", "first_bit"]
 
 # Numba's own helpers for who writes code by hand; they carry no types.
 _host_features: Any = codegen.get_host_cpu_features
@@ -63,6 +63,20 @@ def _add_eight(_typing: Any, mine: Any, masks: Any, at: Any, leaves: Any, tree: 
     return types.void(mine, masks, types.int64, leaves, types.int64, part, types.int64), build
 
 
+def _fetch(_typing: Any, array: Any, _at: Any) -> Any:
+    """Have the processor fetch `array[at]` from memory while it does something else."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = _array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [place.type, _INT, _INT, _INT])
+        hint = _function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(hint, [place, *(ir.Constant(_INT, number) for number in (0, 3, 1))])  # to read, to keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), build
+
+
 def _one_by_one(builder: Any, mine: Any, masks: Any, leaves: Any, part: Any) -> None:
     narrow = mine.type.width == 32
     for lane in range(8):
@@ -101,3 +115,4 @@ def _permuted(builder: Any, mine: Any, masks: Any, leaves: Any, part: Any) -> No
 
 first_bit: Any = intrinsic(_first_bit)
 add_eight: Any = intrinsic(_add_eight)
+fetch: Any = intrinsic(_fetch)

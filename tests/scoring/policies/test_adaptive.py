@@ -3,11 +3,13 @@ import pytest
 from hypothesis import given as cases
 from hypothesis import settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fairlead.errors import UsageError
 from fairlead.scoring import Reward
 from fairlead.scoring.policies import Adaptive, Intelligent, make
 from fairlead.testing import candidates, check_policy, view
+from fairlead.testing.draws import ARRAYS
 
 
 class Clock:
@@ -296,3 +298,24 @@ def test_live_state_is_heeded_as_by_intelligent():
     chances = Adaptive(exploration_cap=0, **plain).probabilities(case)
 
     assert np.allclose(chances, Intelligent(**plain).probabilities(case))
+
+
+@cases(seed=st.integers(0, 2**32 - 1), endpoints=st.integers(1, 9), cap=st.sampled_from([0.0, 0.01, 1.0]))
+def test_one_request_gets_what_it_gets_among_many(seed, endpoints, cap):
+    rng = np.random.default_rng(seed)
+    policy = Adaptive(exploration_cap=cap, usd_price=20, prior=5, pinned=["code"], clock=lambda: 0.0)
+    case = candidates(rng, 6, endpoints, view=view(rng, endpoints) if seed % 2 else None)
+    for at in range(40):
+        endpoint = case.endpoints[int(rng.integers(endpoints))]
+        policy.learn(reward(endpoint, ("maths", "code", None)[at % 3], quality=float(rng.random()), cost_usd=2.0))
+
+    together = policy.evaluate(case)
+
+    names = [*ARRAYS, *(["failure", "incumbent"] if case.view is not None else [])]
+    for row in range(6):
+        one = slice(row, row + 1)
+        alone = policy.evaluate(
+            replace(case, routes=case.routes[one], **{name: getattr(case, name)[one] for name in names})
+        )
+        for mine, all_of in zip(alone, together, strict=True):
+            np.testing.assert_allclose(mine[0], all_of[row], rtol=1e-9, atol=1e-12)

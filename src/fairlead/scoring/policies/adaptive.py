@@ -15,7 +15,7 @@ from fairlead.scoring.outcome import Reward
 from fairlead.scoring.policies import checks
 from fairlead.scoring.policies.intelligent import Intelligent
 from fairlead.scoring.policies.residuals import Residuals
-from fairlead.scoring.policies.utility import mixture
+from fairlead.scoring.policies.utility import mixture, some
 from fairlead.scoring.predict import Candidates
 
 __all__ = ["Adaptive"]
@@ -136,7 +136,7 @@ class Adaptive(Intelligent):
         better, dearer, slower = shift[..., 0], *(np.maximum(1.0 + shift[..., at], _FEWEST) for at in (1, 2))
         known = msgspec.structs.replace(
             candidates,
-            quality=np.nan_to_num(candidates.quality, nan=0.0) + better,
+            quality=_known(candidates.quality) + better,
             quality_low=candidates.quality_low + better,
             cost_usd=candidates.cost_usd * dearer,
             cost_p90_usd=candidates.cost_p90_usd * dearer,
@@ -156,7 +156,8 @@ class Adaptive(Intelligent):
         def draw(value: Array, among: Array, order: Array) -> Array:
             return self._explore(value, among, order, corrected, variance)
 
-        return self._mixed(corrected, draw), super().scores(corrected)
+        value = super().scores(corrected)
+        return self._mixed(corrected, draw, value), value
 
     def explain(self, candidates: Candidates) -> list[str]:
         """Say what the choice rests on."""
@@ -174,6 +175,8 @@ class Adaptive(Intelligent):
         return reasons
 
     def _explore(self, value: Array, among: Array, order: Array, candidates: Candidates, variance: Array) -> Array:
+        if value.size == value.shape[-1] and self.exploration_cap > 0:
+            return self._explore_one(value, among, order, candidates, variance)
         greedy = mixture(value, among, order, _GREEDY)
         if self.exploration_cap == 0:
             return greedy
@@ -187,6 +190,34 @@ class Adaptive(Intelligent):
         mixed: Array = greedy + self._share(chances, gap, greedy, candidates) * (chances - greedy)
         return np.maximum(mixed, 0.0)
 
+    def _explore_one(self, value: Array, among: Array, order: Array, candidates: Candidates, variance: Array) -> Array:
+        """As `_explore` for a single request: at its size, lists are quicker than arrays."""
+        worth, may, unsure = value.ravel().tolist(), among.ravel().tolist(), variance.ravel().tolist()
+        there = [k for k in order.tolist() if may[k]]
+        chances = [0.0] * len(worth)
+        if not there:
+            return np.zeros(value.shape)
+        best = max(there, key=worth.__getitem__)  # the first of equals: ties go by name
+        cost = [0.0 if usd != usd else usd for usd in candidates.cost_usd.ravel().tolist()]  # noqa: PLR0124  NaN
+        rest = loss = spent = 0.0
+        for k in there:
+            if k != best:
+                gap = worth[best] - worth[k]
+                spread = math.sqrt(unsure[k] + unsure[best])
+                odd = 1.0 / (1.0 + math.exp(min(_LOGISTIC * gap / spread, 700.0))) / len(there)
+                chances[k] = odd
+                rest += odd
+                loss += odd * gap
+                spent += odd * max(cost[k] - cost[best], 0.0)
+        allowed = self.exploration_cap * abs(candidates.quality.ravel().tolist()[best])
+        share = min(1.0, allowed / loss) if loss > 0 else 1.0
+        share = min(share, self.exploration_cap * cost[best] / spent) if spent > 0 else share
+        if self.pinned and candidates.routes is not None and candidates.routes[0] in self.pinned:
+            share = 0.0
+        chances = [max(share * chance, 0.0) for chance in chances]
+        chances[best] = 1.0 - share * rest
+        return np.array(chances).reshape(value.shape)
+
     def _share(self, chances: Array, gap: Array, greedy: Array, candidates: Candidates) -> Array:
         """How much of the exploring draw the cap allows: (..., 1). What it loses grows in proportion."""
         loss = (chances * gap).sum(axis=-1, keepdims=True)
@@ -199,6 +230,11 @@ class Adaptive(Intelligent):
             free = np.array([route not in self.pinned for route in candidates.routes])
             share = share * (free[:, None] if candidates.quality.ndim == 2 else free)
         return share
+
+
+def _known(quality: Array) -> Array:
+    """An unknown quality counts as 0."""
+    return np.nan_to_num(quality, nan=0.0) if some(~np.isfinite(quality)) else quality
 
 
 def _within(most: Array, asked: Array) -> Array:

@@ -114,7 +114,7 @@ class Intelligent:
         """Give `probabilities` and `scores` in one pass: the compiled kernel where it is ready, else numpy."""
         kernel = engine.ready()
         if kernel is None:
-            return self._probabilities(candidates), self.scores(candidates)
+            return self._plainly(candidates)
         return self._compiled(kernel, candidates)
 
     def explain(self, candidates: Candidates) -> list[str]:
@@ -139,15 +139,23 @@ class Intelligent:
     def _usd_price(self, pace: float) -> float:
         return float(min(self.usd_price * pace, 1e300))
 
-    def _probabilities(self, candidates: Candidates) -> Array:
-        return self._mixed(candidates, lambda value, among, order: mixture(value, among, order, self._rule))
+    def _plainly(self, candidates: Candidates) -> tuple[Array, Array]:
+        value = utility(candidates, self._rule, self._usd_price(_pace(candidates)))
+        return self._mixed(candidates, self._drawn, value), value
 
-    def _mixed(self, candidates: Candidates, draw: Callable[[Array, Array, Array], Array]) -> Array:
-        """Give what `draw` makes of utility, allowed endpoints and their order, at the pace's neighbours: (..., K)."""
+    def _drawn(self, value: Array, among: Array, order: Array) -> Array:
+        return mixture(value, among, order, self._rule)
+
+    def _mixed(self, candidates: Candidates, draw: Callable[[Array, Array, Array], Array], own: Array) -> Array:
+        """Give what `draw` makes of utility, allowed endpoints and their order, at the pace's neighbours: (..., K).
+
+        `own` is the utility at the pace itself.
+        """
         allowed, order, total = self.allowed(candidates), self._named(candidates.endpoints), None
-        for pace, share in neighbours(_pace(candidates)):
+        asked = _pace(candidates)
+        for pace, share in neighbours(asked):
             if share > 0:
-                value = utility(candidates, self._rule, self._usd_price(pace))
+                value = own if pace == asked else utility(candidates, self._rule, self._usd_price(pace))
                 chances = live.slow_start(
                     lambda among, value=value: draw(value, among, order),  # type: ignore[misc]
                     allowed,

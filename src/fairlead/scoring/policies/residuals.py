@@ -55,7 +55,7 @@ class Residuals:
         self._since = clock()  # the moment at which an observation weighs one
         self._columns: dict[int, int] = {}
         self._changes = 0
-        self._read: tuple[tuple[str, ...], int, Array] = ((), -1, np.zeros(0, dtype=np.int64))
+        self._read: tuple[tuple[str, ...], int, Array, Array | None] = ((), -1, np.zeros(0, dtype=np.int64), None)
 
     def learn(self, route: str | None, endpoint: str, errors: Sequence[float], waited_s: float = 0.0) -> None:
         """Take in one observation's errors (T,), made `waited_s` seconds ago; NaN where a target was not seen."""
@@ -74,13 +74,17 @@ class Residuals:
         distinct = [None] if routes is None else list(dict.fromkeys(routes))
         with self._lock:
             fade = 2.0 ** (-(self._clock() - self._since) / self._half_life_s)
-            columns = self._known(endpoints)
-            rows = np.array([self._owned(route) for route in distinct], dtype=np.int64)
-            whole, own = self._sums[-1, columns], self._sums[rows[:, None], columns]
-        unseen = columns < 0
-        if unseen.any():
+            columns, unseen = self._known(endpoints)
+            rows = [self._owned(route) for route in distinct]
+            whole = self._sums[-1].take(columns, axis=0)
+            if len(rows) == 1:
+                own = self._sums[rows[0]].take(columns, axis=0)[None]
+            else:
+                own = self._sums[np.array(rows, dtype=np.int64)[:, None], columns]
+        if unseen is not None:
             whole[unseen], own[:, unseen] = 0.0, 0.0
-        own[rows < 0] = 0.0
+        if min(rows, default=0) < 0:
+            own[[row < 0 for row in rows]] = 0.0
         seen, seen_here = whole[..., 1] * fade + self._prior, own[..., 1] * fade + self._prior
         middle = whole[..., 0] * fade / seen
         shifts: Array = (own[..., 0] * fade + self._prior * middle) / seen_here
@@ -173,13 +177,15 @@ class Residuals:
             self._changes += 1
         return column
 
-    def _known(self, endpoints: tuple[str, ...]) -> Array:
-        """Give the columns of the endpoints, -1 for one that nothing is known of."""
-        names, changes, columns = self._read
+    def _known(self, endpoints: tuple[str, ...]) -> tuple[Array, Array | None]:
+        """Give the columns of the endpoints, and which of them, if any, nothing is known of (their column is 0)."""
+        names, changes, columns, unseen = self._read
         if names is not endpoints or changes != self._changes:
             columns = np.array([self._columns.get(_hash(name), -1) for name in endpoints], dtype=np.int64)
-            self._read = (endpoints, self._changes, columns)
-        return columns
+            unseen = columns < 0 if (columns < 0).any() else None
+            columns = np.maximum(columns, 0)
+            self._read = (endpoints, self._changes, columns, unseen)
+        return columns, unseen
 
 
 @functools.lru_cache(maxsize=4096)

@@ -9,7 +9,7 @@ import numpy as np
 
 from fairlead.scoring.predict import Candidates
 
-__all__ = ["LOWEST", "by_name", "mixture", "neighbours", "pessimistic", "utility"]
+__all__ = ["LOWEST", "by_name", "mixture", "neighbours", "pessimistic", "some", "utility"]
 
 Array = np.ndarray[Any, Any]
 LOWEST: Final = -1e308  # utility stays finite, so that it can be told from "not allowed"
@@ -76,7 +76,7 @@ def neighbours(pace: float) -> tuple[tuple[float, float], tuple[float, float]]:
 def pessimistic(values: Array) -> Array:
     """Charge an unknown cost or wait the worst that is known of the others: unknown is not free."""
     absent = np.isnan(values)
-    if not absent.any():
+    if not some(absent):
         return values
     known = np.where(absent, -np.inf, values).max(axis=-1, keepdims=True)
     return np.where(absent, np.where(np.isfinite(known), known, 0.0), values)
@@ -96,7 +96,12 @@ def _failure(candidates: Candidates) -> Array:
 
 def _filled(values: Array, value: float) -> Array:
     absent = np.isnan(values)
-    return np.where(absent, value, values) if absent.any() else values
+    return np.where(absent, value, values) if some(absent) else values
+
+
+def some(flags: Array) -> bool:
+    """Say whether any is set: for one request in a tenth of the time that `any` takes."""
+    return b"\1" in flags.tobytes()
 
 
 def _one(value: Array, allowed: Array, order: Array, rule: dict[str, float]) -> Array:
