@@ -1,10 +1,14 @@
-"""Fits one predicted number: a category table, and a LightGBM forest on what the table leaves unexplained."""
+"""Fits one predicted number: a category table, and a LightGBM forest on what the table leaves unexplained.
+
+The table of a quantile is a table of quantiles: a forest that began at means would spend its trees on the distance.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Final, Literal
 
 import lightgbm as lgb
+import msgspec
 import numpy as np
 from msgspec import Struct
 
@@ -93,9 +97,10 @@ def fit_head(
     rows = _Rows(kept, value, frame.route[kept], frame.endpoint[kept], folds_of(group, FOLDS), group)
     shape, bins = (frame.routes + 1, len(frame.endpoints)), binned or Binned(frame)
     seen = _audited(group)
-    audit = rows if seen is None else rows.take(seen)
-    if seen is not None:
-        natural, base, kept = natural[seen], base[seen], kept[seen]
+    audit = rows
+    if seen is not None:  # in folds of their own, since the sample is one of all rows' folds or a part of one
+        natural, base, kept, group = natural[seen], base[seen], kept[seen], group[seen]
+        audit = msgspec.structs.replace(rows.take(seen), fold=folds_of(group, FOLDS))
     held, trees = _out_of_fold(frame, bins, audit, plan, params, shape, every_endpoint)
     own_forest, own_table = held.own + held.own_trees, held.own
     table = _table(rows, plan, shape)
@@ -211,16 +216,16 @@ def _offsets(rows: _Rows, own: Array, plan: HeadPlan, endpoints: int) -> Array:
 
 def _endpoint_mean(rows: _Rows, plan: HeadPlan, shape: tuple[int, int]) -> Array:
     none = np.full(len(rows.value), np.nan)
-    mean = _linked(tables.crossfit(rows.value, none, rows.endpoint, shape, rows.fold), plan)
+    mean = _linked(tables.crossfit(rows.value, none, rows.endpoint, shape, rows.fold, plan.alpha), plan)
     return mean + _offsets(rows, mean, plan, shape[1])[rows.endpoint]
 
 
 def _table(rows: _Rows, plan: HeadPlan, shape: tuple[int, int]) -> Array:
-    return _linked(tables.fit(rows.value, rows.route, rows.endpoint, shape), plan)
+    return _linked(tables.fit(rows.value, rows.route, rows.endpoint, shape, plan.alpha), plan)
 
 
 def _crossfit(rows: _Rows, plan: HeadPlan, shape: tuple[int, int]) -> Array:
-    return _linked(tables.crossfit(rows.value, rows.route, rows.endpoint, shape, rows.fold), plan)
+    return _linked(tables.crossfit(rows.value, rows.route, rows.endpoint, shape, rows.fold, plan.alpha), plan)
 
 
 def _linked(table: Array, plan: HeadPlan) -> Array:

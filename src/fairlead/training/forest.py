@@ -54,7 +54,8 @@ class Binned:
         data = self._all
         if len(index) < len(self.frame):
             # Constructed first: what is set on a part before that is lost, and the whole's stays.
-            data = data.subset(np.asarray(index, dtype=np.int32), params=self._settings).construct()
+            part: Any = np.asarray(index, dtype=np.int32)
+            data = data.subset(part, params=self._settings).construct()
         data.set_label(value)
         data.set_init_score(start)
         data.set_weight(weight)
@@ -91,7 +92,7 @@ def grow(
     frame: Frame, plan: HeadPlan, params: Params, data: lgb.Dataset, check: lgb.Dataset | None = None, trees: int = 0
 ) -> lgb.Booster:
     """Grow `trees` trees; with `check`, as many as do it good, at most `params.rounds`."""
-    settings = _settings(frame, plan, params, len(data.label))
+    settings = _settings(frame, plan, params, data.num_data())
     if check is None:
         return lgb.train(settings, data, trees)
     stop = lgb.early_stopping(PATIENCE, verbose=False)

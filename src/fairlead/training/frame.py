@@ -53,6 +53,8 @@ class Frame(Struct, frozen=True, kw_only=True):
     propensity: Array
     state: dict[str, Array]
     state_now: dict[str, Array]
+    ended: Array | None = None  # when each attempt was over, in seconds; None where only its start is known
+    regions: tuple[str, ...] = ()  # of the endpoints, "" where none is known
     hidden: frozenset[str] = frozenset()  # columns that the predictor at hand does not use
 
     def __len__(self) -> int:
@@ -129,6 +131,7 @@ class Frame(Struct, frozen=True, kw_only=True):
             targets={name: values[keep] for name, values in self.targets.items()},
             group=self.group[keep],
             time=self.time[keep],
+            ended=None if self.ended is None else self.ended[keep],
             propensity=self.propensity[keep],
             state={name: values[keep] for name, values in self.state.items()},
         )
@@ -144,6 +147,7 @@ class Frame(Struct, frozen=True, kw_only=True):
             endpoints=tuple(other.endpoints),
             providers=tuple(other.providers),
             models=tuple(other.models),
+            regions=(),
             columns=other.columns,
             categories=other.categories,
         )

@@ -33,13 +33,14 @@ def frame_of(joined: Joined, until: datetime.datetime | None = None) -> Frame:
     rows = rows.filter(pl.col("endpoint").is_not_null())
     if not rows.height:
         raise EvidenceError("no attempts to learn from; run `fairlead ingest` on your gateway's logs first")
-    known = rows.group_by("endpoint").agg(pl.col("provider_name").last(), pl.col("model").last()).sort("endpoint")
+    known = rows.group_by("endpoint").agg(pl.col("provider_name", "model", "region").last()).sort("endpoint")
     endpoints = tuple(known["endpoint"].to_list())
     codes = {name: code for code, name in enumerate(endpoints)}
     columns, categories = _columns(rows, joined, endpoints, known["provider_name"].to_list())
     ok = (rows["status"] == "ok").to_numpy()
     prompt = rows["prompt_sha256"].to_list()
     now = known.select("endpoint").join(joined.state_now, on="endpoint", how="left", maintain_order="left")
+    begun = rows["start_time"].dt.epoch("us").to_numpy() / 1e6
     return Frame(
         ids=rows["event_id"].to_numpy(),
         batch=requests_of(rows, joined),
@@ -53,11 +54,15 @@ def frame_of(joined: Joined, until: datetime.datetime | None = None) -> Frame:
             "input_tokens": _positive(rows, "input_tokens", ok),
             "output_tokens": _positive(rows, "output_tokens", ok),
             "duration_s": _positive(rows, "duration_s", ok),
+            "ttft_s": _positive(rows, "ttft_s", ok),
             "cost_usd": numbers(rows, "cost_usd"),
             "quality": numbers(rows, "quality"),
+            "failed": numbers(rows, "failed"),
         },
         group=np.array([p.hex() if p else r for p, r in zip(prompt, rows["request_id"], strict=True)]),
-        time=rows["start_time"].dt.epoch("us").to_numpy() / 1e6,
+        time=begun,
+        ended=begun + np.nan_to_num(numbers(rows, "duration_s")),
+        regions=tuple(value or "" for value in known["region"].to_list()),
         propensity=numbers(rows, "propensity"),
         state={name: numbers(rows, name) for name in joined.state_columns},
         state_now={name: numbers(now, name) for name in joined.state_columns},

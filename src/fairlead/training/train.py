@@ -14,9 +14,11 @@ from fairlead import features
 from fairlead.errors import ModelError, UsageError
 from fairlead.project import Project
 from fairlead.training import calibrate, gate, logs, spec
+from fairlead.training.failure import by_rates
 from fairlead.training.fit import FittedHead, fit_head
+from fairlead.training.forest import Binned
 from fairlead.training.frame import Frame
-from fairlead.training.predictor import collect
+from fairlead.training.predictor import TrainedPredictor, collect
 from fairlead.training.registry import Registry
 
 __all__ = ["HeadReport", "TrainReport", "train"]
@@ -66,8 +68,7 @@ def train(
         if progress:
             progress(one.name, done / len(declared))
         own = msgspec.structs.replace(frame, hidden=logs.hidden(frame, one, joined))
-        fitted = [fit_head(own, plan, one.params) for plan in one.heads]
-        candidate = collect(own, one, fitted, _margins(own, fitted))
+        candidate, fitted = by_rates(own, one) if one.method == "rates" else _by_forest(own, one)
         champion = registry.champion(one.name)
         verdict = gate.judge(candidate, fitted, champion.predictor if champion else None, own)
         registered = registry.register(candidate, verdict.reason)
@@ -96,6 +97,12 @@ def _cut(joined: features.Joined, holdout: float) -> datetime.datetime | None:
         return None
     moment: datetime.datetime = joined.rows["start_time"].sort()[int((joined.rows.height - 1) * (1 - holdout))]
     return moment
+
+
+def _by_forest(frame: Frame, one: spec.Spec) -> tuple[TrainedPredictor, list[FittedHead]]:
+    bins = Binned(frame)
+    fitted = [fit_head(frame, plan, one.params, binned=bins) for plan in one.heads]
+    return collect(frame, one, fitted, _margins(frame, fitted)), fitted
 
 
 def _margins(frame: Frame, fitted: list[FittedHead]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:
