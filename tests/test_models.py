@@ -17,7 +17,7 @@ FILES = sorted((ROOT / "models").glob("*.toml"))
 HEADS = {
     "failure": ["failure"],
     "cost": ["input_tokens", "output_tokens", "output_tokens_p90"],
-    "latency": ["latency_s", "latency_p90_s"],
+    "latency": ["latency_s", "latency_p90_s", "ttft_s", "ttft_p90_s"],
     "quality": ["quality"],
 }
 

@@ -20,7 +20,7 @@ from fairlead.training.frame import Frame, folds_of
 from fairlead.training.losses import compare, loss
 from fairlead.training.spec import HeadPlan, Params
 
-__all__ = ["FittedHead", "fit_head", "loss"]
+__all__ = ["FittedHead", "fit_head", "learnable", "loss"]
 
 Array = np.ndarray[Any, Any]
 FOLDS: Final = 4
@@ -132,6 +132,12 @@ def fit_head(
         base=base,
         oof_own=predicted[serve],
     )
+
+
+def learnable(frame: Frame, plan: HeadPlan) -> bool:
+    """Say whether enough rows, of enough prompts, have the target of a head."""
+    kept = np.isfinite(frame.targets.get(plan.target, np.full(len(frame), np.nan)))
+    return int(kept.sum()) >= LEAST_ROWS and len(np.unique(frame.group[kept])) >= FOLDS
 
 
 def _kept(frame: Frame, plan: HeadPlan) -> tuple[Array, Array, Array]:

@@ -18,7 +18,7 @@ __all__ = ["forecast"]
 Array = np.ndarray[Any, Any]
 PULL: Final = 0.5  # calls that the parent's mean counts for
 SPREAD_PULL: Final = 3.0  # the same for spreads, which need more
-RATE: Final = 0.3  # how far the factor moves when all calls of a moment were slower than said
+RATE: Final = 0.1  # how far the factor moves when all calls of a moment were slower than said
 OUTLIER: Final = 1.5  # a call this far off, in log units, says no more of the spread than that
 _TYPICAL: Final = 0.4  # spread in log units before anything was seen, worth one call
 

@@ -16,11 +16,15 @@ __all__ = ["Gate", "HeadPlan", "Params", "Spec", "read", "read_all"]
 
 
 class HeadPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One number to predict: which target, and which quantile of it (none: its mean, for quality and failure)."""
+    """One number to predict: which target, and which quantile of it (none: its mean, for quality and failure).
+
+    An optional one is left out where too few rows have its target: not every gateway logs everything.
+    """
 
     name: str
     target: Literal["input_tokens", "output_tokens", "duration_s", "ttft_s", "cost_usd", "quality", "failed"]
     alpha: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    optional: bool = False
 
 
 class Params(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
