@@ -5,7 +5,7 @@
 A frame as a lake gives it: every text feature of the product, six request columns, 40 endpoints of 8 providers, three
 columns of endpoint state; prompts repeat. Three targets are fitted by `fit_head`, as `train` does: tables, out-of-fold
 audit, conformal offsets and the forest, sharing one set of bins. Of more than half a million rows the audit reads a
-sample of whole prompts (in two folds, each grown as the forest is), and each tree learns from at most a million rows,
+sample of whole prompts (in two folds, each grown as the forest is), and each tree learns from at most half a million rows,
 drawn anew; the forest's rows are all. Peak memory is the process's, the frame included. OMP_NUM_THREADS is respected.
 On a shared machine read the busy seconds: two free cores need about half of them.
 """

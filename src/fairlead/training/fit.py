@@ -20,7 +20,7 @@ from fairlead.training.frame import Frame, folds_of
 from fairlead.training.losses import compare, loss
 from fairlead.training.spec import HeadPlan, Params
 
-__all__ = ["FittedHead", "fit_head", "learnable", "loss"]
+__all__ = ["FittedHead", "fit_head", "learnable", "linked", "loss"]
 
 Array = np.ndarray[Any, Any]
 FOLDS: Final = 4
@@ -138,6 +138,13 @@ def learnable(frame: Frame, plan: HeadPlan) -> bool:
     """Say whether enough rows, of enough prompts, have the target of a head."""
     kept = np.isfinite(frame.targets.get(plan.target, np.full(len(frame), np.nan)))
     return int(kept.sum()) >= LEAST_ROWS and len(np.unique(frame.group[kept])) >= FOLDS
+
+
+def linked(value: Array, frame: Frame, kept: Array, plan: HeadPlan) -> Array:
+    """Give targets (n,) of the rows `kept` in link space: shares as they are, all else as logarithms."""
+    if plan.alpha is None:
+        return value
+    return _log(value, frame.base_tokens[kept] if plan.target == "input_tokens" else np.ones(kept.size), plan)
 
 
 def _kept(frame: Frame, plan: HeadPlan) -> tuple[Array, Array, Array]:

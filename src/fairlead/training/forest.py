@@ -15,13 +15,13 @@ import numpy as np
 from fairlead.training.frame import Frame
 from fairlead.training.spec import HeadPlan, Params
 
-__all__ = ["Binned", "everywhere", "grow", "predict"]
+__all__ = ["Binned", "everywhere", "grow", "predict", "settings_of", "threads"]
 
 Array = np.ndarray[Any, Any]
 PATIENCE: Final = 30
 BLOCK: Final = 100_000  # rows that are laid out as floats at a time
 SAMPLED: Final = 200_000  # rows that the bins' edges are taken from, evenly spread
-TREE_ROWS: Final = 1_000_000  # a tree learns from at most as many rows, drawn anew for each
+TREE_ROWS: Final = 500_000  # a tree learns from at most as many rows, drawn anew for each
 BINS: Final = 63
 _MANY: Final = 2_000_000  # rows from which a second, row-wise copy of the bins is not worth its memory
 
@@ -92,7 +92,7 @@ def grow(
     frame: Frame, plan: HeadPlan, params: Params, data: lgb.Dataset, check: lgb.Dataset | None = None, trees: int = 0
 ) -> lgb.Booster:
     """Grow `trees` trees; with `check`, as many as do it good, at most `params.rounds`."""
-    settings = _settings(frame, plan, params, data.num_data())
+    settings = settings_of(frame, plan, params, data.num_data())
     if check is None:
         return lgb.train(settings, data, trees)
     stop = lgb.early_stopping(PATIENCE, verbose=False)
@@ -129,7 +129,8 @@ def threads() -> int:
     return min(int(os.environ.get("OMP_NUM_THREADS", "2")), os.cpu_count() or 1)
 
 
-def _settings(frame: Frame, plan: HeadPlan, params: Params, rows: int) -> dict[str, Any]:
+def settings_of(frame: Frame, plan: HeadPlan, params: Params, rows: int) -> dict[str, Any]:
+    """Give LightGBM's parameters for a head that learns from so many rows."""
     state = [index for index, column in enumerate(frame.columns) if column.owner == "state"]
     others = [index for index in range(len(frame.columns)) if index not in state]
     goal = {"objective": "cross_entropy"} if plan.alpha is None else {"objective": "quantile", "alpha": plan.alpha}
