@@ -1,13 +1,13 @@
 """How long training takes and how much memory it needs on many rows.
 
-    python benchmarks/train_scale.py [--rows 1000000] [--rounds 200]
+    python benchmarks/train_scale.py [--rows 1000000] [--rounds 200] [--heads 3]
 
 A frame as a lake gives it: every text feature of the product, six request columns, 40 endpoints of 8 providers, three
 columns of endpoint state; prompts repeat. Three targets are fitted by `fit_head`, as `train` does: tables, out-of-fold
 audit, conformal offsets and the forest, sharing one set of bins. Of more than half a million rows the audit reads a
-sample of whole prompts (in two folds, each grown as the forest is), and each tree learns from at most half a million rows,
-drawn anew; the forest's rows are all. Peak memory is the process's, the frame included. OMP_NUM_THREADS is respected.
-On a shared machine read the busy seconds: two free cores need about half of them.
+sample of whole prompts (in two folds, each grown as the forest is), and each tree learns from at most half a million
+rows, drawn anew; the forest's rows are all. Peak memory is the process's, the frame included. OMP_NUM_THREADS is
+respected. On a shared machine read the busy seconds: two free cores need about half of them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from fairlead.scoring.request import TEXT_FEATURES
 from fairlead.training.fit import fit_head
 from fairlead.training.forest import Binned, threads
 from fairlead.training.frame import Frame
+from fairlead.training.logs import HALF_ROWS
 from fairlead.training.spec import HeadPlan, Params
 
 ENDPOINTS, ROUTES, TEAMS = 40, 30, 50
@@ -39,7 +40,7 @@ BLOCK = 250_000
 def made(rows: int) -> Frame:
     """Make a frame of that many rows, four a prompt."""
     rng = np.random.default_rng(0)
-    text = np.zeros((rows, len(TEXT_FEATURES)), dtype=np.float32)
+    text = np.zeros((rows, len(TEXT_FEATURES)), dtype=np.float16 if rows > HALF_ROWS else np.float32)
     for at in range(0, rows, BLOCK):  # counts are sparse, the last fifteen features are dense, as in real prompts
         part = text[at : at + BLOCK]
         seen = rng.random((len(part) // 4 + 1, part.shape[1]), dtype=np.float32)
@@ -117,6 +118,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rows", type=int, default=1_000_000)
     arguments.add_argument("--rounds", type=int, default=200)
+    arguments.add_argument("--heads", type=int, default=len(PLANS))
     given = arguments.parse_args()
     print(f"{given.rows:,} rows, {threads()} threads, load {os.getloadavg()[0]:.1f}")
     clock = Clock()
@@ -125,7 +127,7 @@ def main() -> None:
     whole = Clock()
     bins = Binned(frame)
     clock.tell("bins")
-    for plan in PLANS:
+    for plan in PLANS[: given.heads]:
         head = fit_head(frame, plan, Params(rounds=given.rounds), every_endpoint=False, binned=bins)
         clock.tell(plan.name, f"{head.trees} trees, {len(head.rows):,} rows audited")
     whole.tell("bins and heads")

@@ -22,6 +22,10 @@ __all__ = ["frame_of", "hidden", "requests_of"]
 Array = np.ndarray[Any, Any]
 LEAST_SEEN: Final = 5  # a route or team seen less often is as good as unknown
 MOST_CATEGORIES: Final = 500
+# From so many rows the features of texts are kept in half precision: 63 bins tell no more than its 11 bits do, and
+# 10 million rows then take 2.7 GB instead of 5.4.
+HALF_ROWS: Final = 2_000_000
+_HALF_MOST: Final = 60_000.0
 
 
 def frame_of(joined: Joined, until: datetime.datetime | None = None) -> Frame:
@@ -72,11 +76,11 @@ def frame_of(joined: Joined, until: datetime.datetime | None = None) -> Frame:
 def requests_of(rows: pl.DataFrame, joined: Joined) -> Batch:
     """Give the request features of rows, as they were taken at the door."""
     width = len(TEXT_FEATURES)
-    text = np.full((rows.height, width), np.nan, dtype=np.float32)
+    text = np.full((rows.height, width), np.nan, dtype=np.float16 if rows.height > HALF_ROWS else np.float32)
     if "text" in rows.columns:
         whole = (rows["text"].list.len() == width).fill_null(False).to_numpy()
         found = rows["text"].filter(pl.Series(whole))
-        text[whole] = found.list.to_array(width).to_numpy() if len(found) else text[whole]
+        text[whole] = found.list.to_array(width).to_numpy().clip(-_HALF_MOST, _HALF_MOST) if len(found) else text[whole]
     known = [name for name in joined.request_columns if name not in ("text", embedding.NAME)]
     scalars = {name: np.array(rows[name].to_list(), dtype=object) for name in known}
     if embedding.NAME in joined.request_columns:
