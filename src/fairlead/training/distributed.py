@@ -7,7 +7,7 @@ learns from every partition. What comes out is a head like any other: same array
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 import numpy as np
@@ -96,12 +96,14 @@ def _rows(part: Frame, plan: HeadPlan, local: FittedHead, whole: Frame) -> tuple
 def _grown(
     rows: list[tuple[Array, Array, Array]], whole: Frame, plan: HeadPlan, params: Params, trees: int, client: Client
 ) -> str:
-    import dask.array as da
+    import dask.array
     import lightgbm as lgb
+
+    arrays, cluster = cast("tuple[Any, Any]", (dask.array, client))  # neither says its types
 
     # On the workers first: arrays that are computed anew could fall apart differently for X and y.
     x, y, start = (
-        client.persist(da.concatenate([da.from_array(part[place], chunks=part[place].shape) for part in rows]))
+        cluster.persist(arrays.concatenate([arrays.from_array(part[place], chunks=part[place].shape) for part in rows]))
         for place in range(3)
     )
     settings = settings_of(whole, plan, params, sum(len(part[1]) for part in rows))
