@@ -2,10 +2,12 @@
 -- grain: endpoint, as_of
 select
     endpoint,
-    date_trunc('hour', start_time + to_microseconds(cast(coalesce(duration_s, 0) * 1e6 as bigint))) + interval 1 hour as as_of,
-    count(*) as calls,
-    count(*) filter (status = 'error') as errors,
-    sum(ln(greatest(duration_s, 0.001))) filter (status = 'ok') as log_duration_sum,
-    count(duration_s) filter (status = 'ok') as timed
-from attempts
+    date_trunc('hour', as_of - interval 1 minute) + interval 1 hour as as_of,
+    sum(minute_calls) as calls,
+    sum(minute_errors) as errors,
+    sum(minute_log_duration_sum) as log_duration_sum,
+    sum(minute_timed) as timed,
+    sum(minute_log_ttft_sum) as log_ttft_sum,
+    sum(minute_heard) as heard
+from endpoint_minute
 group by all

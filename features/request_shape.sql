@@ -11,9 +11,13 @@ select
     attempts.start_time as as_of,
     coalesce(own.route, shared.shape.route, attempts.route) as route,
     attempts.team_id as team,
+    coalesce(attempts.agent_name, attempts.service_name) as app,
+    attempts.api_key_id as key,
+    attempts.prompt_name as template,
     coalesce(own.tools, shared.shape.tools) as tools,
     coalesce(own.images, shared.shape.images) as images,
     coalesce(own.turn, shared.shape.turn) as turn,
+    attempts.request_max_tokens as max_tokens,
     coalesce(own.text, shared.shape.text) as text
 from attempts
 left join request_features as own using (event_id)

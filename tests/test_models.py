@@ -8,14 +8,16 @@ from fairlead import features, ingest
 from fairlead import project as projects
 from fairlead.features import Joined
 from fairlead.training import logs, spec
+from fairlead.training.failure import fit_failure
 from fairlead.training.fit import fit_head
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "models").glob("*.toml"))
 # What a router predicts before it chooses; scoring reads these heads by name.
 HEADS = {
+    "failure": ["failure"],
     "cost": ["input_tokens", "output_tokens", "output_tokens_p90"],
-    "latency": ["latency_s", "latency_p90_s"],
+    "latency": ["latency_s", "latency_p90_s", "ttft_s", "ttft_p90_s"],
     "quality": ["quality"],
 }
 
@@ -45,7 +47,8 @@ def test_every_feature_exists_and_every_predictor_fits_on_the_sample(path: Path,
     frame = logs.frame_of(joined)
     hidden = logs.hidden(frame, one, joined)
 
-    fitted = [fit_head(replace(frame, hidden=hidden), plan, one.params) for plan in one.heads]
+    fit = fit_failure if one.method == "rates" else fit_head
+    fitted = [fit(replace(frame, hidden=hidden), plan, one.params) for plan in one.heads]
 
     assert {pattern.split(".")[0] for pattern in one.features} <= set(joined.table_of.values())
     assert hidden < {column.name for column in frame.columns}

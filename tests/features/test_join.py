@@ -148,8 +148,8 @@ def test_a_column_that_no_gateway_can_send_is_refused(project: Project) -> None:
         features.join(project)
 
     assert str(fault.value) == (
-        f"{path}: a request carries no 'wordy', so a gateway could not send it; use one of route, team, tools, images, "
-        "turn, or name it tag_... and send it in Request.tags"
+        f"{path}: a request carries no 'wordy', so a gateway could not send it; use one of route, team, app, key, "
+        "template, tools, images, turn, max_tokens, or name it tag_... and send it in Request.tags"
     )
 
 
@@ -195,5 +195,8 @@ def test_tags_may_be_features(project: Project, attempt: Any, stored: Any) -> No
 
     joined = features.join(project)
 
-    assert joined.request_columns == ["tag_app", "route", "team", "tools", "images", "turn", "text"]
+    assert joined.request_columns == [
+        "tag_app",
+        *("route", "team", "app", "key", "template", "tools", "images", "turn", "max_tokens", "text"),
+    ]
     assert joined.rows.select("tag_app", "route", "team").rows() == [("search!", "maths", "search")]

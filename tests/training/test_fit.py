@@ -10,6 +10,7 @@ from fairlead.scoring.predict import Batch
 from fairlead.scoring.request import TEXT_FEATURES
 from fairlead.training import calibrate, tables
 from fairlead.training.fit import fit_head
+from fairlead.training.forest import Binned
 from fairlead.training.frame import Frame, folds_of
 from fairlead.training.spec import HeadPlan, Params
 
@@ -200,3 +201,43 @@ def test_smearing_turns_medians_into_means():
     factor = calibrate.smearing(actual, np.ones(20_000), endpoint, 2)
 
     assert factor == pytest.approx([np.exp(0.5)] * 2, rel=0.05)
+
+
+def test_a_table_of_quantiles_holds_its_share_in_every_cell():
+    rng = np.random.default_rng(3)
+    route, endpoint = rng.integers(0, 2, 8000).astype(float), rng.integers(0, 2, 8000)
+    value = rng.normal(size=8000) * (1 + 3 * route) + endpoint  # wider on the second route
+
+    table = tables.fit(value, route, endpoint, (3, 2), alpha=0.9)
+
+    z90 = 1.2816
+    assert table[:2] == pytest.approx(np.array([[z90, 1 + z90], [4 * z90, 1 + 4 * z90]]), abs=0.35)
+    assert np.mean(value <= tables.at(table, route, endpoint)) == pytest.approx(0.9, abs=0.02)
+
+
+def test_heads_that_share_bins_are_those_that_do_not():
+    rows = frame(900, signal=1.0)
+    bins = Binned(rows)
+
+    shared = [fit_head(rows, plan, FAST, binned=bins) for plan in (TOKENS, QUALITY)]
+
+    for head in shared:
+        alone = fit_head(rows, head.plan, FAST)
+        assert head.booster == alone.booster
+        assert head.oof.tolist() == alone.oof.tolist()
+
+
+def test_of_many_rows_whole_prompts_are_audited(monkeypatch):
+    monkeypatch.setattr("fairlead.training.fit.AUDIT_ROWS", 1000)
+    monkeypatch.setattr("fairlead.training.forest.SAMPLED", 700)
+    monkeypatch.setattr("fairlead.training.forest.BLOCK", 400)
+    rows = frame(4000, signal=2.0)
+
+    head = fit_head(rows, TOKENS, FAST)
+
+    assert len(head.rows) == 1000
+    chosen = set(rows.group[head.rows].tolist())
+    assert len(chosen) == 500  # both rows of each prompt
+    assert head.serve == "forest"
+    assert head.metrics["coverage"] == pytest.approx(0.9, abs=0.03)
+    assert head.oof.shape == (1000, 3)

@@ -69,12 +69,12 @@ def test_a_misspelt_table_is_refused_with_the_nearest_one(tmp_path: Path) -> Non
         (
             'target = "quality"',
             'target = "quality", alpha = 0.5',
-            "head 'quality': quality takes no alpha, every other target needs one",
+            "head 'quality': quality and failed take no alpha, every other target needs one",
         ),
         (
             'target = "quality"',
             'target = "duration_s"',
-            "head 'quality': quality takes no alpha, every other target needs one",
+            "head 'quality': quality and failed take no alpha, every other target needs one",
         ),
         ("[params]", "[params", "not valid TOML ("),
     ],

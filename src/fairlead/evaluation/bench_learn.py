@@ -91,7 +91,7 @@ def _specs(models: Path, *, priced: bool) -> list[Spec]:
 
 
 def _possible(frame: Frame, one: Spec) -> list[HeadPlan]:
-    return [plan for plan in one.heads if int(np.isfinite(frame.targets[plan.target]).sum()) >= 50]
+    return [plan for plan in one.heads if int(np.isfinite(frame.targets.get(plan.target, np.nan)).sum()) >= 50]
 
 
 def _rates(frame: Frame) -> Array | None:

@@ -25,6 +25,16 @@ _ATTEMPTS: Final = """
 select
     attempts.event_id, attempts.request_id, attempts.attempt_index, attempts.endpoint, attempts.provider_name,
     coalesce(attempts.response_model, attempts.request_model) as model, attempts.start_time, attempts.status,
+    attempts.time_to_first_chunk_s as ttft_s, attempts.region,
+    -- Whether the call failed its caller; a call that was cancelled, refused for its key or answered from a cache says
+    -- nothing of the endpoint.
+    case
+        when attempts.status = 'cancelled' or attempts.error_class in ('auth', 'budget', 'cancelled')
+            or attempts.gateway_cache_status in ('hit', 'semantic_hit') then null
+        when attempts.status <> 'ok' or lower(attempts.finish_reason) in
+            ('length', 'max_tokens', 'content_filter', 'refusal', 'safety', 'error') then 1.0
+        else 0.0
+    end as failed,
     attempts.propensity, attempts.is_final, attempts.input_tokens, attempts.output_tokens, attempts.duration_s,
     cast(attempts.cost_usd as double) as cost_usd, attempts.prompt_sha256, attempts.policy_id,
     case when coalesce(attempts.is_final, attempts.event_id = last.final_event_id) then labels.quality end as quality,

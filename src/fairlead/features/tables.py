@@ -82,7 +82,9 @@ def build_tables(con: Any, tables: list[FeatureTable]) -> list[FeatureTable]:
 
 def _build(con: Any, table: FeatureTable) -> None:
     try:
-        con.execute(f'create or replace table "{table.name}" as {table.sql}')
+        # A row of a request is read once, by the join: a copy of every text's features would only take time and room.
+        kind = "view" if table.of_request else "table"
+        con.execute(f'create or replace {kind} "{table.name}" as {table.sql}')
     except store.DatabaseError as fault:
         raise FeatureError(f"{table.path}: {fault}") from fault
     columns = ", ".join(f'"{column}"' for column in table.grain)

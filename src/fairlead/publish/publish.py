@@ -18,6 +18,7 @@ from fairlead.publish.endpoints import endpoints_in
 from fairlead.publish.lineage import PublishedBefore, note
 from fairlead.publish.pack import pack
 from fairlead.publish.replay import audit, audit_rows
+from fairlead.scoring.heads import HEADS
 from fairlead.scoring.manifest import FORMAT, Endpoint, HeadSpec, Manifest
 from fairlead.scoring.policies import make
 from fairlead.scoring.snapshot import CURRENT, LAST_GOOD, Head, Snapshot
@@ -121,7 +122,9 @@ def assemble(
     make(policy, parameters)  # a policy that cannot be built must not be published
     newest = max(predictors, key=lambda predictor: predictor.trained_until)
     bounds = next((p for p in predictors if p.margins is not None), None)
-    heads = {head.plan.name: _head(head) for predictor in predictors for head in predictor.heads}
+    # Heads that no decision reads (time to first token) stay in the registry: each would cost every decision its trees.
+    read = [head for predictor in predictors for head in predictor.heads if head.plan.name in HEADS]
+    heads = {head.plan.name: _head(head) for head in read}
     until = datetime.datetime.fromtimestamp(newest.trained_until, datetime.UTC)
     manifest = Manifest(
         format=FORMAT,
@@ -136,7 +139,7 @@ def assemble(
         parameters=parameters,
         lineage={**lineage, "trained_until": until.isoformat()},
     )
-    served = [head for predictor in predictors for head in predictor.heads if head.serve == "forest"]
+    served = [head for head in read if head.serve == "forest"]
     trees = [compile_trees(head.booster, head.plan.name) for head in served]
     count = len(endpoints)
     return Snapshot(

@@ -26,7 +26,8 @@ def audit(snapshot: Snapshot, predictors: list[TrainedPredictor], rows: Array) -
 
     rows is (n, columns): each stands for a request, and the first of them for the endpoints it is paired with.
     """
-    served = [head for predictor in predictors for head in predictor.heads if head.serve == "forest"]
+    everything = [head for predictor in predictors for head in predictor.heads if head.plan.name in snapshot.heads]
+    served = [head for head in everything if head.serve == "forest"]
     if tuple(head.plan.name for head in served) != snapshot.forest_heads:
         raise GateError("the snapshot's forests are not those of its predictors; the snapshot in use stays")
     if not served:

@@ -29,7 +29,8 @@ Array = np.ndarray[Any, Any]
 _BYTES_LOG: Final = TEXT_FEATURES.index("text_bytes_log")
 _TEXT_INDEX: Final = {name: index for index, name in enumerate(TEXT_FEATURES)}
 _NO_WORDS: Final = np.zeros(0, np.uint64)
-SCALARS: Final = ("route", "team", "tools", "images", "turn", "input_tokens")
+# What a request may say of itself beside its text; app, key and template, which have no field, are sent in its tags.
+SCALARS: Final = ("route", "team", "app", "key", "template", "tools", "images", "turn", "max_tokens", "input_tokens")
 
 
 class Batch(Struct, frozen=True, kw_only=True):
@@ -198,4 +199,6 @@ def column_values(batch: Batch, column: Column, codes: dict[str, dict[str, int]]
 
 def numbers(values: Array) -> Array:
     """Read an object array as float64: NaN for None and for what is no number, since a caller may send anything."""
+    if values.dtype.kind == "f":
+        return values.astype(np.float64)
     return np.array([number(value) for value in values], dtype=np.float64)

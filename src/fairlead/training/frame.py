@@ -53,6 +53,8 @@ class Frame(Struct, frozen=True, kw_only=True):
     propensity: Array
     state: dict[str, Array]
     state_now: dict[str, Array]
+    ended: Array | None = None  # when each attempt was over, in seconds; None where only its start is known
+    regions: tuple[str, ...] = ()  # of the endpoints, "" where none is known
     hidden: frozenset[str] = frozenset()  # columns that the predictor at hand does not use
 
     def __len__(self) -> int:
@@ -101,30 +103,35 @@ class Frame(Struct, frozen=True, kw_only=True):
                 row[index] = _typical(column_values(part.batch, column, codes), column.kind)
         return row
 
-    def rows(self) -> Array:
-        """Give the forests' input (n, columns): each row with the endpoint that served it, state as of then."""
-        rows = self.endpoint_rows()[self.endpoint]
+    def rows(self, index: Array | None = None) -> Array:
+        """Give the forests' input (n, columns): each row with the endpoint that served it, state as of then.
+
+        With `index` only those rows, so that many can be laid out a block at a time.
+        """
+        keep = slice(None) if index is None else index
+        rows = self.endpoint_rows()[self.endpoint[keep]]
+        batch = self.batch if index is None else _part(self.batch, index)
         codes = self._codes()
-        for index, column in enumerate(self.columns):
+        for place, column in enumerate(self.columns):
             if column.name in self.hidden:
                 continue
             if column.owner == "request":
-                rows[:, index] = column_values(self.batch, column, codes)
+                rows[:, place] = column_values(batch, column, codes)
             elif column.owner == "state":
-                rows[:, index] = self.state[column.name]
+                rows[:, place] = self.state[column.name][keep]
         return rows
 
     def take(self, keep: Array) -> Frame:
         """Give the rows of a mask or of indexes, in order."""
-        batch = Batch(text=self.batch.text[keep], scalars={k: v[keep] for k, v in self.batch.scalars.items()})
         return msgspec.structs.replace(
             self,
             ids=self.ids[keep],
-            batch=batch,
+            batch=_part(self.batch, keep),
             endpoint=self.endpoint[keep],
             targets={name: values[keep] for name, values in self.targets.items()},
             group=self.group[keep],
             time=self.time[keep],
+            ended=None if self.ended is None else self.ended[keep],
             propensity=self.propensity[keep],
             state={name: values[keep] for name, values in self.state.items()},
         )
@@ -140,6 +147,7 @@ class Frame(Struct, frozen=True, kw_only=True):
             endpoints=tuple(other.endpoints),
             providers=tuple(other.providers),
             models=tuple(other.models),
+            regions=(),
             columns=other.columns,
             categories=other.categories,
         )
@@ -155,6 +163,10 @@ def folds_of(group: Array, folds: int) -> Array:
     order = np.random.default_rng(0).permutation(len(names))
     fold: Array = order[which] % folds
     return fold
+
+
+def _part(batch: Batch, keep: Array) -> Batch:
+    return Batch(text=batch.text[keep], scalars={name: values[keep] for name, values in batch.scalars.items()})
 
 
 def _typical(values: Array, kind: str) -> float:

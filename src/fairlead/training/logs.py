@@ -22,6 +22,10 @@ __all__ = ["frame_of", "hidden", "requests_of"]
 Array = np.ndarray[Any, Any]
 LEAST_SEEN: Final = 5  # a route or team seen less often is as good as unknown
 MOST_CATEGORIES: Final = 500
+# From so many rows the features of texts are kept in half precision: 63 bins tell no more than its 11 bits do, and
+# 10 million rows then take 2.7 GB instead of 5.4.
+HALF_ROWS: Final = 2_000_000
+_HALF_MOST: Final = 60_000.0
 
 
 def frame_of(joined: Joined, until: datetime.datetime | None = None) -> Frame:
@@ -33,13 +37,14 @@ def frame_of(joined: Joined, until: datetime.datetime | None = None) -> Frame:
     rows = rows.filter(pl.col("endpoint").is_not_null())
     if not rows.height:
         raise EvidenceError("no attempts to learn from; run `fairlead ingest` on your gateway's logs first")
-    known = rows.group_by("endpoint").agg(pl.col("provider_name").last(), pl.col("model").last()).sort("endpoint")
+    known = rows.group_by("endpoint").agg(pl.col("provider_name", "model", "region").last()).sort("endpoint")
     endpoints = tuple(known["endpoint"].to_list())
     codes = {name: code for code, name in enumerate(endpoints)}
     columns, categories = _columns(rows, joined, endpoints, known["provider_name"].to_list())
     ok = (rows["status"] == "ok").to_numpy()
     prompt = rows["prompt_sha256"].to_list()
     now = known.select("endpoint").join(joined.state_now, on="endpoint", how="left", maintain_order="left")
+    begun = rows["start_time"].dt.epoch("us").to_numpy() / 1e6
     return Frame(
         ids=rows["event_id"].to_numpy(),
         batch=requests_of(rows, joined),
@@ -53,11 +58,15 @@ def frame_of(joined: Joined, until: datetime.datetime | None = None) -> Frame:
             "input_tokens": _positive(rows, "input_tokens", ok),
             "output_tokens": _positive(rows, "output_tokens", ok),
             "duration_s": _positive(rows, "duration_s", ok),
+            "ttft_s": _positive(rows, "ttft_s", ok),
             "cost_usd": numbers(rows, "cost_usd"),
             "quality": numbers(rows, "quality"),
+            "failed": numbers(rows, "failed"),
         },
         group=np.array([p.hex() if p else r for p, r in zip(prompt, rows["request_id"], strict=True)]),
-        time=rows["start_time"].dt.epoch("us").to_numpy() / 1e6,
+        time=begun,
+        ended=begun + np.nan_to_num(numbers(rows, "duration_s")),
+        regions=tuple(value or "" for value in known["region"].to_list()),
         propensity=numbers(rows, "propensity"),
         state={name: numbers(rows, name) for name in joined.state_columns},
         state_now={name: numbers(now, name) for name in joined.state_columns},
@@ -67,11 +76,11 @@ def frame_of(joined: Joined, until: datetime.datetime | None = None) -> Frame:
 def requests_of(rows: pl.DataFrame, joined: Joined) -> Batch:
     """Give the request features of rows, as they were taken at the door."""
     width = len(TEXT_FEATURES)
-    text = np.full((rows.height, width), np.nan, dtype=np.float32)
+    text = np.full((rows.height, width), np.nan, dtype=np.float16 if rows.height > HALF_ROWS else np.float32)
     if "text" in rows.columns:
         whole = (rows["text"].list.len() == width).fill_null(False).to_numpy()
         found = rows["text"].filter(pl.Series(whole))
-        text[whole] = found.list.to_array(width).to_numpy() if len(found) else text[whole]
+        text[whole] = found.list.to_array(width).to_numpy().clip(-_HALF_MOST, _HALF_MOST) if len(found) else text[whole]
     known = [name for name in joined.request_columns if name not in ("text", embedding.NAME)]
     scalars = {name: np.array(rows[name].to_list(), dtype=object) for name in known}
     if embedding.NAME in joined.request_columns:

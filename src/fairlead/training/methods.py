@@ -8,7 +8,9 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from fairlead.training import calibrate
-from fairlead.training.fit import FittedHead, fit_head
+from fairlead.training.failure import by_rates
+from fairlead.training.fit import FittedHead, fit_head, learnable
+from fairlead.training.forest import Binned
 from fairlead.training.frame import Frame
 from fairlead.training.predictor import TrainedPredictor, collect
 from fairlead.training.spec import Spec
@@ -21,11 +23,13 @@ Method: TypeAlias = Callable[[Frame, Spec], tuple[TrainedPredictor, list[FittedH
 
 def by_forest(frame: Frame, spec: Spec) -> tuple[TrainedPredictor, list[FittedHead]]:
     """Fit each head as a category table and a pooled forest on what the table leaves unexplained."""
-    fitted = [fit_head(frame, plan, spec.params) for plan in spec.heads]
+    bins = Binned(frame)
+    plans = [plan for plan in spec.heads if not plan.optional or learnable(frame, plan)]
+    fitted = [fit_head(frame, plan, spec.params, binned=bins) for plan in plans]
     return collect(frame, spec, fitted, _margins(frame, fitted)), fitted
 
 
-METHODS: Final[dict[str, Method]] = {"forest": by_forest}
+METHODS: Final[dict[str, Method]] = {"forest": by_forest, "rates": by_rates}
 
 
 def _margins(frame: Frame, fitted: list[FittedHead]) -> tuple[Array, Array] | None:

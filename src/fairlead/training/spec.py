@@ -16,11 +16,15 @@ __all__ = ["Gate", "HeadPlan", "Params", "Spec", "read", "read_all"]
 
 
 class HeadPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One number to predict: which target, and which quantile of it (none: its mean, for quality)."""
+    """One number to predict: which target, and which quantile of it (none: its mean, for quality and failure).
+
+    An optional one is left out where too few rows have its target: not every gateway logs everything.
+    """
 
     name: str
-    target: Literal["input_tokens", "output_tokens", "duration_s", "cost_usd", "quality"]
+    target: Literal["input_tokens", "output_tokens", "duration_s", "ttft_s", "cost_usd", "quality", "failed"]
     alpha: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    optional: bool = False
 
 
 class Params(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,12 +37,13 @@ class Params(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     feature_share: Annotated[float, Meta(gt=0, le=1)] = 0.5
     row_share: Annotated[float, Meta(gt=0, le=1)] = 0.8
     l2: Annotated[float, Meta(ge=0)] = 1.0
+    half_life_h: Annotated[float, Meta(gt=0)] = 24.0  # of what is known of failures; for `rates` alone
 
 
 class Gate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a new fit must reach to replace the champion."""
 
-    metric: Literal["pinball", "brier"]
+    metric: Literal["pinball", "brier", "log_loss"]
     at_most: Annotated[float, Meta(gt=0)] = 1.02
 
 
@@ -48,7 +53,7 @@ class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     features: list[str]
     heads: list[HeadPlan]
     gate: Gate
-    method: Literal["forest"] = "forest"
+    method: Literal["forest", "rates"] = "forest"
     params: Params = Params()
     name: str = ""
 
@@ -66,8 +71,12 @@ def read(path: Path) -> Spec:
     for place, head in enumerate(spec.heads):
         if head.name in [other.name for other in spec.heads[:place]]:
             raise ModelError(f"{path}: two heads are named {head.name!r}; rename one")
-        if (head.target == "quality") != (head.alpha is None):
-            raise ModelError(f"{path}: head {head.name!r}: quality takes no alpha, every other target needs one")
+        if (head.target in ("quality", "failed")) != (head.alpha is None):
+            raise ModelError(
+                f"{path}: head {head.name!r}: quality and failed take no alpha, every other target needs one"
+            )
+        if (head.target == "failed") != (spec.method == "rates"):
+            raise ModelError(f'{path}: head {head.name!r}: `method = "rates"` is for the target failed, and it alone')
     return msgspec.structs.replace(spec, name=path.stem)
 
 

@@ -8,17 +8,19 @@ import numpy as np
 
 from fairlead.scoring.table import CategoryTable
 
-__all__ = ["crossfit", "crossfit_all", "fit"]
+__all__ = ["at", "crossfit", "crossfit_all", "fit", "quantiles"]
 
 Array = np.ndarray[Any, Any]
 STRENGTH: Final = 5.0  # a cell counts as much as its prior once it has this many rows
+QUANTILE_STRENGTH: Final = 20.0  # the same for quantiles, which need more rows than means
+_READ: Final = 1_000_000  # rows that quantiles are read from, evenly spread
 
 
-def fit(value: Array, route: Array, endpoint: Array, shape: tuple[int, int]) -> Array:
-    """Fit the table (routes + 1, K) of means of `value` (n,); the last row is for routes never seen.
+def fit(value: Array, route: Array, endpoint: Array, shape: tuple[int, int], alpha: float | None = None) -> Array:
+    """Fit the table (routes + 1, K) of means of `value` (n,), or of its quantile `alpha`.
 
-    A cell is shrunk towards its endpoint's mean plus its route's effect, each of them shrunk in turn
-    (empirical Bayes with a fixed strength, as in target encoding: Micci-Barreca 2001).
+    The last row is for routes never seen. A cell is shrunk towards its endpoint's mean plus its route's effect, each
+    of them shrunk in turn (empirical Bayes with a fixed strength, as in target encoding: Micci-Barreca 2001).
     """
     routes, endpoints = shape[0] - 1, shape[1]
     kept = np.isfinite(value)
@@ -32,12 +34,51 @@ def fit(value: Array, route: Array, endpoint: Array, shape: tuple[int, int]) -> 
     cell = _shrunk(rest - by_route[route], route * endpoints + endpoint, (routes + 1) * endpoints)
     table: Array = overall + by_endpoint[None, :] + by_route[:, None] + cell.reshape(routes + 1, endpoints)
     table[routes] = overall + by_endpoint
+    if alpha is not None:
+        table += quantiles(value - at(table, route, endpoint), route, endpoint, shape, alpha)
     return table
 
 
-def crossfit(value: Array, route: Array, endpoint: Array, shape: tuple[int, int], fold: Array) -> Array:
+def quantiles(residual: Array, route: Array, endpoint: Array, shape: tuple[int, int], alpha: float) -> Array:
+    """Give the quantile of residuals (n,) by cell (routes + 1, K), drawn to its endpoint's and that to all's."""
+    spread = np.linspace(0, max(len(residual) - 1, 0), min(len(residual), _READ))
+    part: Array = spread.astype(np.int64)
+    value, cell, endpoint = residual[part], (route * shape[1] + endpoint)[part], endpoint[part]
+    overall = np.full(1, np.quantile(value, alpha) if len(value) else 0.0)
+    by_endpoint = _quantiles(value, endpoint, np.repeat(overall, shape[1]), alpha)
+    own: Array = _quantiles(value, cell, np.tile(by_endpoint, shape[0]), alpha).reshape(shape)
+    own[-1] = by_endpoint
+    return own
+
+
+def _quantiles(value: Array, group: Array, prior: Array, alpha: float) -> Array:
+    order = np.lexsort((value, group))
+    count = np.bincount(group, minlength=len(prior))
+    first = np.cumsum(count) - count
+    seen = np.flatnonzero(count)
+    own = value[order][first[seen] + np.minimum(np.floor(alpha * count[seen]), count[seen] - 1).astype(np.int64)]
+    out: Array = prior.copy()
+    out[seen] = (count[seen] * own + QUANTILE_STRENGTH * prior[seen]) / (count[seen] + QUANTILE_STRENGTH)
+    return out
+
+
+def crossfit(
+    value: Array, route: Array, endpoint: Array, shape: tuple[int, int], fold: Array, alpha: float | None = None
+) -> Array:
     """Give each row (n,) its table value as fitted on the other folds, so that no row sees itself."""
-    own: Array = crossfit_all(value, route, endpoint, shape, fold)[np.arange(len(value)), endpoint]
+    out = np.zeros(len(value))
+    for part in np.unique(fold):
+        mine = fold == part
+        table = fit(value[~mine], route[~mine], endpoint[~mine], shape, alpha)
+        out[mine] = at(table, route[mine], endpoint[mine])
+    return out
+
+
+def at(table: Array, route: Array, endpoint: Array) -> Array:
+    """Look up (route, endpoint) pairs, both (n,), in a table (routes + 1, K): (n,); NaN is a route never seen."""
+    last = len(table) - 1
+    known = (route >= 0) & (route < last)
+    own: Array = table[np.where(known, np.nan_to_num(route, nan=0.0), last).astype(np.int64), endpoint]
     return own
 
 
