@@ -66,7 +66,7 @@ class Frame(Struct, frozen=True, kw_only=True):
     @property
     def route(self) -> Array:
         """Code of each row's route, NaN where it has none."""
-        return column_values(self.batch, Column("route", "request", "category"), self._codes())
+        return column_values(self.batch, Column("route", "request", "category"), self.codes)
 
     @property
     def base_tokens(self) -> Array:
@@ -83,7 +83,7 @@ class Frame(Struct, frozen=True, kw_only=True):
             if column.owner == "state":
                 rows[:, index] = self.state_now[column.name]
             elif column.owner == "endpoint":
-                codes = self._codes()[column.name]
+                codes = self.codes[column.name]
                 values = self.endpoints if column.name == "endpoint" else self.providers
                 rows[:, index] = [codes[value] for value in values]
         return rows
@@ -95,7 +95,7 @@ class Frame(Struct, frozen=True, kw_only=True):
         """
         row = np.full(len(self.columns), np.nan)
         part = self.take(np.unique(np.linspace(0, max(len(self) - 1, 0), _TYPICAL_ROWS).astype(np.int64)))
-        codes = self._codes()
+        codes = self.codes
         for index, column in enumerate(self.columns):
             if column.owner == "request" and len(part):
                 row[index] = _typical(column_values(part.batch, column, codes), column.kind)
@@ -104,7 +104,7 @@ class Frame(Struct, frozen=True, kw_only=True):
     def rows(self) -> Array:
         """Give the forests' input (n, columns): each row with the endpoint that served it, state as of then."""
         rows = self.endpoint_rows()[self.endpoint]
-        codes = self._codes()
+        codes = self.codes
         for index, column in enumerate(self.columns):
             if column.name in self.hidden:
                 continue
@@ -116,7 +116,11 @@ class Frame(Struct, frozen=True, kw_only=True):
 
     def take(self, keep: Array) -> Frame:
         """Give the rows of a mask or of indexes, in order."""
-        batch = Batch(text=self.batch.text[keep], scalars={k: v[keep] for k, v in self.batch.scalars.items()})
+        words = self.batch.words
+        if words is not None:
+            words = tuple(words[row] for row in np.arange(len(self))[keep].tolist())
+        scalars = {name: values[keep] for name, values in self.batch.scalars.items()}
+        batch = Batch(text=self.batch.text[keep], scalars=scalars, words=words)
         return msgspec.structs.replace(
             self,
             ids=self.ids[keep],
@@ -144,7 +148,9 @@ class Frame(Struct, frozen=True, kw_only=True):
             categories=other.categories,
         )
 
-    def _codes(self) -> dict[str, dict[str, int]]:
+    @property
+    def codes(self) -> dict[str, dict[str, int]]:
+        """Give the code of each category, by column; for an embedding, how long it is."""
         codes = {name: {value: code for code, value in enumerate(values)} for name, values in self.categories.items()}
         return {**codes, embedding.NAME: {"": embedding.width_of(column.name for column in self.columns)}}
 

@@ -1,0 +1,64 @@
+"""Multidimensional item response theory with missing cells: what a request demands, and what an endpoint can do.
+
+P(success) = sigmoid(theta(x) . a_m + b_m) with theta(x) = x W (Reckase 2009), maximum a posteriori by L-BFGS. Abilities
+a_m are drawn to their mean over endpoints, so what is known of one helps the others. Linear, so its layers are exact.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+from fairlead.scoring.dense import Layer
+from fairlead.training.quality.network import Network, affine, forward, sigmoid
+
+__all__ = ["fit", "train"]
+
+Array = np.ndarray[Any, Any]
+
+
+def fit(
+    value: Array, score: Array, weight: Array, fold: Array, *, factors: int = 6, ridge: float = 30.0, steps: int = 80
+) -> Network:
+    """Fit on all rows, and on all folds but one to hold that one out: inputs (n, D), score and weight (n, K)."""
+    held = np.zeros(score.shape, np.float32)
+    for part in np.unique(fold):
+        out = fold == part
+        held[out] = forward(train(value[~out], score[~out], weight[~out], factors, ridge, steps), value[out])
+    return Network(layers=train(value, score, weight, factors, ridge, steps), held=held)
+
+
+def train(value: Array, score: Array, weight: Array, factors: int, ridge: float, steps: int) -> tuple[Layer, Layer]:
+    """Fit once; two linear layers: inputs to demands, demands to log-odds."""
+    wide, outputs = value.shape[1], score.shape[1]
+    factors = min(factors, outputs, wide)
+    rng = np.random.default_rng(0)
+    share = np.clip((weight * score).sum(axis=0) / np.maximum(weight.sum(axis=0), 1e-9), 0.02, 0.98)
+    ability = rng.normal(0, 0.3, (factors, outputs))
+    ability[0] = 1.0  # the first factor begins as what is hard for everyone
+    start = np.concatenate([np.zeros(wide * factors), ability.ravel(), np.log(share / (1 - share))])
+    start[: wide * factors] = rng.normal(0, 0.01, wide * factors)
+    cut = np.cumsum([wide * factors, factors * outputs])
+
+    def objective(flat: Array) -> tuple[float, Array]:
+        to, can, base = flat[: cut[0]].reshape(wide, factors), flat[cut[0] : cut[1]].reshape(factors, -1), flat[cut[1] :]
+        demand = value @ to.astype(np.float32)
+        odds = demand @ can.astype(np.float32) + base.astype(np.float32)
+        error = (sigmoid(odds) - score) * weight
+        apart = can - can.mean(axis=1, keepdims=True)
+        fit_loss = float((weight * (np.logaddexp(0, odds) - score * odds)).sum(dtype=np.float64))
+        loss = fit_loss + ridge / 2 * float((to**2).sum()) + ridge / 2 * float((apart**2).sum() + 0.1 * (can**2).sum())
+        gradient = (
+            value.T @ (error @ can.T.astype(np.float32)) + ridge * to,
+            demand.T @ error + ridge * apart + 0.1 * ridge * can,
+            error.sum(axis=0),
+        )
+        return loss, np.concatenate([part.ravel() for part in gradient]).astype(np.float64)
+
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": steps}).x
+    return (
+        affine(found[: cut[0]].reshape(wide, factors), np.zeros(factors)),
+        affine(found[cut[0] : cut[1]].reshape(factors, outputs), found[cut[1] :]),
+    )
