@@ -3,12 +3,16 @@ import pytest
 from msgspec.structs import replace
 
 from fairlead import Request, Router
+from fairlead.errors import UsageError
 from fairlead.scoring import Batch, Predictor, Snapshot
+from fairlead.scoring.dense import Dense, DenseHead, Layer
 from fairlead.scoring.engine import kind_of
 from fairlead.scoring.forest import Forests
 from fairlead.scoring.heads import PREDICTED
 from fairlead.scoring.manifest import Column
+from fairlead.scoring.parts import Parts
 from fairlead.scoring.predict import base_tokens, column_values
+from fairlead.scoring.projection import Projection
 
 
 def sigmoid(value):
@@ -117,6 +121,7 @@ def test_a_snapshot_that_predicts_nothing_still_decides(make_snapshot):
     assert (decision.endpoint, decision.ranked[0].quality, decision.ranked[0].cost_usd) == ("cheap", None, None)
 
 
+KNOWN = PREDICTED[:-1]  # none of these snapshots predicts failures
 KINDS = ["numpy", *(["numba"] if kind_of() == "numba" else [])]
 
 
@@ -153,7 +158,7 @@ def test_one_request_gets_what_a_batch_of_one_gets(make_snapshot, kind, which):
         got = predictor.one(row, route=route, input_tokens=tokens, base_tokens=float(base_tokens(batch.text)[0]))
 
         want = predictor.candidates(batch)
-        for name, values in zip(PREDICTED, got, strict=True):
+        for name, values in zip(KNOWN, got[:-1], strict=True):
             np.testing.assert_allclose(values, getattr(want, name)[0], rtol=1e-12, atol=1e-12, err_msg=name)
 
 
@@ -207,5 +212,110 @@ def test_a_decisions_predictions_are_those_of_a_replay(make_snapshot, kind, aske
     got = predictor.predict(request)
 
     want = predictor.candidates(Batch.of([request]))
-    for name, values in zip(PREDICTED, got, strict=True):
+    for name, values in zip(KNOWN, got[:-1], strict=True):
         np.testing.assert_allclose(values, getattr(want, name)[0], rtol=1e-12, atol=1e-12, err_msg=name)
+
+
+def with_failure(given, link="sigmoid"):
+    head = replace(
+        given.heads["latency_s"],
+        spec=replace(given.heads["latency_s"].spec, name="failure", link=link),
+        table=replace(given.heads["latency_s"].table, values=np.log([[0.25, 1.0], [1.0, 4.0], [1.0, 1.0]])),
+    )
+    heads = {**given.heads, "failure": head}
+    return replace(given, heads=heads, manifest=replace(given.manifest, heads=[one.spec for one in heads.values()]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_snapshot_may_predict_how_likely_a_call_is_to_fail(make_snapshot, kind):
+    given = make_snapshot(parameters={"failure_price": 10.0, "usd_price": 0.0})
+    predictor = Predictor(Snapshot.from_bytes(with_failure(given).to_bytes()), kind=kind)
+    request = Request(id="r", route="maths")
+
+    batch, one = predictor.candidates(Batch.of([request])), predictor.predict(request)
+
+    assert batch.failure.tolist() == [[pytest.approx(0.2), pytest.approx(0.5)]]
+    np.testing.assert_allclose(one[PREDICTED.index("failure")], batch.failure[0], rtol=1e-12)
+    plain = Predictor(given, kind=kind)
+    assert plain.candidates(Batch.of([request])).failure is None
+    assert np.isnan(plain.predict(request)[PREDICTED.index("failure")]).all()
+
+
+@pytest.mark.parametrize("engine", KINDS)
+def test_a_decision_weighs_the_predicted_failures(make_snapshot, monkeypatch, engine):
+    monkeypatch.setenv("FAIRLEAD_ENGINE", engine)
+    asked = Request(id="r", route="maths")
+
+    def decided(given, price):
+        parameters = {"failure_price": price, "usd_price": 0.0}
+        return Router(given, "intelligent", parameters=parameters).decide(asked)
+
+    free, dear = (decided(with_failure(make_snapshot()), price) for price in (0.0, 10.0))
+    silent = decided(make_snapshot(), 10.0)
+
+    assert (free.endpoint, dear.endpoint, silent.endpoint) == ("dear", "cheap", "dear")
+    assert dear.candidates.failure.tolist() == [[pytest.approx(0.2), pytest.approx(0.5)]]
+    assert silent.candidates.failure is None
+
+
+def with_networks(given, share, *, mean=(0.5, 0.3), reads_text=False):
+    random = np.random.default_rng(4)
+    inputs = [(0, 0), (0, 1), *([(-1, 0)] if reads_text else [])]
+    heads = {}
+    for name in ("mlp", "mirt"):
+        weights = random.normal(size=(len(inputs), 2)).astype(np.float32)
+        heads[name] = DenseHead(
+            center=np.zeros(len(inputs), np.float32),
+            scale=np.ones(len(inputs), np.float32),
+            layers=(Layer(weights=weights, bias=random.normal(size=2).astype(np.float32), relu=False),),
+            platt=np.array([[1, 1], [0, 0]], np.float32),
+        )
+    dense = Dense(inputs=np.array(inputs, np.int32), heads=heads, mean=np.array(mean, np.float32), share=share)
+    projection = Projection(rows=np.ones((8, 1), np.float32), idf=np.ones(8, np.float32)) if reads_text else None
+    return replace(given, parts=Parts(projection=projection, dense=dense))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("forest", [True, False], ids=["with_a_forest", "networks_alone"])
+def test_contrasts_are_shrunk_in_the_mean_of_all_learners(make_snapshot, kind, share, forest):
+    given = make_snapshot()
+    if not forest:
+        table = replace(given.heads["quality"], spec=replace(given.heads["quality"].spec, serve="table", trees=0))
+        heads = {**given.heads, "quality": table}
+        manifest = replace(given.manifest, heads=[one.spec for one in heads.values()])
+        given = replace(given, heads=heads, forests=Forests.empty(2), manifest=manifest)
+    predictor = Predictor(Snapshot.from_bytes(with_networks(given, share).to_bytes()), kind=kind)
+    requests = [Request(text="solve", route=route) for route in ("maths", "chat", None)]
+
+    got = predictor.candidates(Batch.of(requests))
+
+    alone, networks = predicted_of(given, requests, kind), predictor.snapshot.parts.dense
+    rows = np.array([[0.0, np.nan], [1.0, np.nan], [np.nan, np.nan]])
+    said = networks.predict(networks.row(rows, np.zeros((3, 0))))
+    mixed = (alone + 2 * said) / 3 if forest else said
+    common = (mixed - networks.mean).mean(axis=1, keepdims=True)
+    want = np.clip(networks.mean + common + share * (mixed - networks.mean - common), 0, 1)
+    np.testing.assert_allclose(got.quality, want, atol=1e-6)
+    if share == 0:
+        np.testing.assert_allclose(np.diff(got.quality, axis=1)[:, 0], -0.2, atol=1e-6)
+    margin = np.where(got.quality > 0.7, given.margins[:, 1], given.margins[:, 0])
+    np.testing.assert_allclose(got.quality_low, np.clip(got.quality - margin, 0, 1), atol=1e-12)
+    for row, request in enumerate(requests):
+        one = predictor.predict(request)
+        np.testing.assert_allclose(one[:2], [got.quality[row], got.quality_low[row]], rtol=1e-12)
+
+
+def predicted_of(snapshot, requests, kind):
+    return Predictor(snapshot, kind=kind).candidates(Batch.of(requests)).quality
+
+
+def test_networks_over_columns_alone_need_no_words(make_snapshot):
+    batch = Batch.of([Request(text="solve it", route=route) for route in ("maths", "chat", None)])
+    columns, texts = (Predictor(with_networks(make_snapshot(), 0.5, reads_text=flag)) for flag in (False, True))
+
+    got = columns.candidates(replace(batch, words=None))
+
+    assert got.quality.tolist() == columns.candidates(batch).quality.tolist()
+    with pytest.raises(UsageError, match="these requests come without theirs"):
+        texts.candidates(replace(batch, words=None))

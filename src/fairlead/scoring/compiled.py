@@ -53,7 +53,7 @@ class Compiled:
         masks: Array,
         base: Array,
     ) -> Array:
-        """Predict for one request at every endpoint: (6, K)."""
+        """Predict for one request at every endpoint: (7, K)."""
         held = self._heads
         if held is None or held[0] is not heads:
             held = self._heads = (heads, flat(heads))

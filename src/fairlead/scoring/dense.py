@@ -1,8 +1,9 @@
 """Small networks that predict quality at every endpoint at once: a multi-output MLP, a low-rank linear model (MIRT).
 
-All are layers of weights: data, never code. Several are averaged and their contrasts between endpoints shrunk, which
-guards against the optimiser's curse when the best of many noisy predictions is taken (LEARNING: q = mean of the
-endpoint + what a request does to all endpoints + share * what it does to this one).
+All are layers of weights: data, never code. Several are averaged, with the forest for quality where one is served, and
+then the contrasts between endpoints are shrunk, which guards against the optimiser's curse when the best of many noisy
+predictions is taken (q = mean of the endpoint + what a request does to all endpoints + share * what it does to this
+one).
 
 >>> one = Layer(weights=np.eye(2, dtype=np.float32), bias=np.zeros(2, np.float32), relu=False)
 >>> head = DenseHead(center=np.zeros(2, np.float32), scale=np.ones(2, np.float32), layers=(one,),
@@ -62,13 +63,18 @@ class Dense(Struct, frozen=True, kw_only=True):
 
     `inputs` (D, 2) int32 says where each input comes from: (-1, j) is value j of the text's projection, (c, -1) the
     number in column c of the snapshot, (c, k) whether that column's category is k. `mean` (K,) float32 is each
-    endpoint's mean quality, `share` how much of the contrasts is kept: 1 all, 0 none.
+    endpoint's mean quality, `share` how much of the contrasts is kept, in the mean of all learners: 1 all, 0 none.
     """
 
     inputs: Array
     heads: dict[str, DenseHead]
     mean: Array
     share: float
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether any input is a value of the text's projection."""
+        return bool((self.inputs[:, 0] < 0).any())
 
     def row(self, columns: Array, projected: Array) -> Array:
         """Lay out the networks' inputs: columns (..., C), projected (..., d) -> (..., D) float32."""
@@ -82,9 +88,9 @@ class Dense(Struct, frozen=True, kw_only=True):
         return row
 
     def predict(self, row: Array) -> Array:
-        """Give the quality at each endpoint: (..., D) -> (..., K), the heads' mean with shrunk contrasts."""
-        parts = [head.predict(row) for head in self.heads.values()]
-        return shrunk(np.mean(parts, axis=0), self.mean, self.share)
+        """Give the networks' mean quality at each endpoint: (..., D) -> (..., K) float32; nothing is shrunk yet."""
+        mean: Array = np.mean([head.predict(row) for head in self.heads.values()], axis=0)
+        return mean
 
     def check(self, endpoints: int, columns: int, dimensions: int, name: str) -> None:
         """Refuse what could index outside itself or give no number: SnapshotRefusedError says what is wrong."""

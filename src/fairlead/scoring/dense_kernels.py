@@ -53,10 +53,10 @@ def project(words: Any, rows: Any, idf: Any, out: Any) -> None:
 
 @jit
 def predict(words: Any, columns: Any, rows: Any, idf: Any, inputs: Any, layout: Any, values: Any, out: Any) -> None:
-    """Write the heads' mean quality with shrunk contrasts to `out` (K,) float32.
+    """Write the networks' mean quality to `out` (K,) float32.
 
-    `values` holds mean (K,), share, and then each head's center, scale, layers and Platt constants; `layout` the number
-    of heads and, for each, its layers and their (outputs, relu).
+    `values` holds each network's center, scale, layers and Platt constants; `layout` the number of networks and, for
+    each, its layers and their (outputs, relu).
     """
     many = len(inputs)
     endpoints = len(out)
@@ -76,7 +76,7 @@ def predict(words: Any, columns: Any, rows: Any, idf: Any, inputs: Any, layout: 
                 raw[index] = np.float32(1.0) if own == np.float32(code) else np.float32(0.0)
     for endpoint in range(endpoints):
         out[endpoint] = 0.0
-    at = endpoints + 1
+    at = 0
     place = 1
     heads = layout[0]
     for _ in range(heads):
@@ -98,7 +98,6 @@ def predict(words: Any, columns: Any, rows: Any, idf: Any, inputs: Any, layout: 
             odds = min(max(odds, np.float32(-50.0)), np.float32(50.0))
             out[endpoint] += np.float32(1.0 / (1.0 + math.exp(-odds))) / np.float32(heads)
         at += 2 * endpoints
-    _shrink(values, out)
 
 
 @jit
@@ -117,17 +116,3 @@ def _layer(value: Any, constants: Any, width: Any, relu: Any) -> Any:
         for column in range(width):
             out[column] = max(out[column], np.float32(0))
     return out
-
-
-@jit
-def _shrink(values: Any, out: Any) -> None:
-    endpoints = len(out)
-    share = values[endpoints]
-    common = np.float32(0)
-    for endpoint in range(endpoints):
-        common += out[endpoint] - values[endpoint]
-    common /= np.float32(endpoints)
-    for endpoint in range(endpoints):
-        mean = values[endpoint]
-        shrunk = mean + common + share * (out[endpoint] - mean - common)
-        out[endpoint] = min(max(shrunk, np.float32(0)), np.float32(1))

@@ -82,7 +82,7 @@ class Engine:
     def predict(
         self, heads: Heads, row: Array, table_row: int, tokens: tuple[float, float], added: Array | None = None
     ) -> Array:
-        """Predict for one request at every endpoint, in one go: what `heads.predict` gives for `raw`, (6, K).
+        """Predict for one request at every endpoint, in one go: what `heads.predict` gives for `raw`, (7, K).
 
         `tokens` are the counted and the guessed input tokens; `added` (H, K) is added to the sums.
         """

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 from msgspec import Struct
 
+from fairlead.scoring.dense import shrunk
 from fairlead.scoring.snapshot import Snapshot
 
 __all__ = ["HEADS", "PREDICTED", "Heads"]
@@ -22,16 +23,25 @@ HEADS: Final = (
     "output_tokens_p90",
     "cost_usd",
     "cost_usd_p90",
+    "failure",
 )
-PREDICTED: Final = ("quality", "quality_low", "cost_usd", "cost_p90_usd", "latency_s", "latency_p90_s")
+PREDICTED: Final = (
+    "quality",
+    "quality_low",
+    "cost_usd",
+    "cost_p90_usd",
+    "latency_s",
+    "latency_p90_s",
+    "failure",
+)
 _STEEP: Final = 50.0  # beyond it neither link says more
 
 
 class Heads(Struct, frozen=True, kw_only=True):
     """What turns sums into predictions for K endpoints; a head that the snapshot has not is NaN.
 
-    `tables` (routes + 1, 8, K) hold what is added to each head's sum for each route, in link space. `place` (H,) is
-    where in HEADS each forest's sum belongs. `sign` (8, 1) is -1 for heads of the logistic link. `money` (4, K) is
+    `tables` (routes + 1, 9, K) hold what is added to each head's sum for each route, in link space. `place` (H,) is
+    where in HEADS each forest's sum belongs. `sign` (9, 1) is -1 for heads of the logistic link. `money` (4, K) is
     what makes tokens a mean and what they cost: the scales of output tokens and of cost, USD of an input and of an
     output token. `margins` (K, B + 1) and their `edges` (B,) lower the quality to its bound.
     """
@@ -85,7 +95,7 @@ class Heads(Struct, frozen=True, kw_only=True):
         return np.where(known, np.nan_to_num(route, nan=0.0), last).astype(np.int64)
 
     def predict(self, raw: Array, table_row: Array, input_tokens: Array, base_tokens: Array) -> Array:
-        """Predict for n requests: sums (n, H, K) and arrays (n,) -> (6, n, K), in the order of PREDICTED.
+        """Predict for n requests: sums (n, H, K) and arrays (n,) -> (7, n, K), in the order of PREDICTED.
 
         `input_tokens` are those the caller counted, NaN where it did not; `base_tokens` is what the text's length
         suggests.
@@ -101,7 +111,9 @@ class Heads(Struct, frozen=True, kw_only=True):
             one = value[:, at]
             one += 1.0
             np.divide(1.0, one, out=one)
-        quality, median, p90, ratio, tokens, tokens_p90, cost, cost_p90 = (value[:, at] for at in range(len(HEADS)))
+        quality, median, p90, ratio, tokens, tokens_p90, cost, cost_p90, failure = (
+            value[:, at] for at in range(len(HEADS))
+        )
         out = np.empty((len(PREDICTED), *quality.shape))
         mean, dear = out[2], out[3]
         if self.has_cost:
@@ -119,12 +131,21 @@ class Heads(Struct, frozen=True, kw_only=True):
         np.minimum(np.maximum(low, 0.0, out=low), 1.0, out=low)
         out[4] = median
         np.maximum(median, p90, out=out[5])
+        out[6] = failure
         return out
 
-    def blend(self, predicted: Array, quality: Array, share: float) -> None:
-        """Mix other learners' quality (..., K) by a share into predictions (6, ..., K), in place, bound included."""
+    def blend(self, predicted: Array, quality: Array, by_dense: float, mean: Array, share: float) -> None:
+        """Put the mean of all learners of quality into predictions (7, ..., K), in place, bound included.
+
+        `quality` (..., K) is the networks' mean and `by_dense` its share in the mean of all. Contrasts between
+        endpoints are shrunk only then: to `mean` (K,) and what is common, and `share` of the rest. Where the forest
+        says nothing, the networks alone do.
+        """
         own = predicted[0]
-        own[:] = quality if share >= 1 else own + share * (quality - own)
+        mixed = quality.astype(np.float64)
+        if by_dense < 1:
+            mixed = np.where(np.isnan(own), mixed, own + by_dense * (mixed - own))
+        own[:] = shrunk(mixed, mean, share)
         margin = self.margins.ravel()[np.searchsorted(self.edges, own) + self.first_margin]
         predicted[1] = np.minimum(np.maximum(own - margin, 0.0), 1.0)
 

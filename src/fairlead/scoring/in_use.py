@@ -87,7 +87,8 @@ class InUse:
         mask = eligible.mask
         if eligible.status == "unavailable":  # all of them are out: those that come back first are tried
             mask = available(mask, view)[0]
-        quality, quality_low, cost, cost_p90, latency, latency_p90 = self.predictor.predict(request)[:, None]
+        predicted = self.predictor.predict(request)[:, None]
+        quality, quality_low, cost, cost_p90, latency, latency_p90, failure = predicted
         incumbent = None
         if request.conversation is not None:
             incumbent = np.array([live.incumbent(request.conversation)])
@@ -101,6 +102,7 @@ class InUse:
             latency_s=latency,
             latency_p90_s=latency_p90,
             eligible=mask[None, :],
+            failure=failure if self.predictor.says_failure else None,
             view=view,
             incumbent=incumbent,
             routes=(request.route,),

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar, cast
 import numba
 import numpy as np
 
+from fairlead.scoring import heads
 from fairlead.scoring.forest import NEARLY_ZERO
 from fairlead.scoring.vectors import ROTATED, add_eight, first_bit
 
@@ -23,6 +24,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _kernel = cast(Callable[[Function], Function], numba.njit(nogil=True, cache=True, error_model="numpy"))
 
 SLOTS, HEADS, ONE, WIDTH, BOUNDS, FLAGS, SLOT = range(7)  # what the first places of `whole` say
+NAMES: Final = len(heads.HEADS)
 BLOCK: Final = 16  # narrow leaves that add up in 32 bits, see NARROW_LIMIT
 
 
@@ -177,20 +179,20 @@ def larger(a: float, b: float) -> float:
 def finish(
     raw: Array, tables: Array, places: Array, numbers: Array, route: int, counted: float, guess: float, out: Array
 ) -> None:
-    """Turn sums (H, K) into predictions (6, K): what `Heads.predict` does."""
+    """Turn sums (H, K) into predictions (7, K): what `Heads.predict` does."""
     heads, endpoints = raw.shape
     has_cost, edges = places[heads] != 0, places[heads + 1]
-    money = 8
+    money = NAMES
     first_edge = money + 4 * endpoints
     margins = first_edge + edges
-    value = np.empty(8)
+    value = np.empty(NAMES)
     for k in range(endpoints):
-        for name in range(8):
+        for name in range(NAMES):
             value[name] = tables[route, name, k]
         for head in range(heads):
             if places[head] >= 0:
                 value[places[head]] += raw[head, k]
-        for name in range(8):
+        for name in range(NAMES):
             one = min(max(value[name], -50.0), 50.0) if value[name] == value[name] else math.nan
             value[name] = 1.0 / (1.0 + math.exp(-one)) if numbers[name] < 0 else math.exp(one)
         if has_cost:
@@ -211,6 +213,7 @@ def finish(
         out[3, k] = dear if mean != mean or dear > mean else mean  # the one that is known, where only one is
         out[4, k] = value[1]
         out[5, k] = larger(value[1], value[2])
+        out[6, k] = value[8]
 
 
 @_kernel
@@ -232,7 +235,7 @@ def predict_one(
     guess: float,
     out: Array,
 ) -> None:
-    """Predict for one request at every endpoint: row (columns,) -> out (6, K)."""
+    """Predict for one request at every endpoint: row (columns,) -> out (7, K)."""
     raw = np.empty(base.shape)
     raw_one(row, whole, cuts, table, narrow, wide, masks, base, raw)
     raw += added

@@ -73,15 +73,17 @@ def from_arrays(arrays: dict[str, Array], endpoints: int, columns: int, name: st
 class DenseQuality:
     """Predicts the quality of every endpoint from a text and a row of columns: built once for a snapshot.
 
-    Compiled where texts are read by compiled kernels; numpy elsewhere, equal within 1e-5.
+    What it gives is the networks' mean; `Heads.blend` joins the forest to it and shrinks contrasts. Compiled where
+    texts are read by compiled kernels; numpy elsewhere, equal within 1e-5. `reads_text` says whether it needs the text.
     """
 
     def __init__(self, dense: Dense, projection: Projection | None) -> None:
-        self.dense = dense
+        self.dense, self.reads_text = dense, dense.reads_text
+        projection = projection if self.reads_text else None
         self._rows: Array = np.zeros((2, 0), np.float32) if projection is None else projection.rows
         self._idf: Array = np.zeros(2, np.float32) if projection is None else projection.idf
         self._projection = projection
-        layout, values = [len(dense.heads)], [dense.mean, np.array([dense.share], np.float32)]
+        layout, values = [len(dense.heads)], list[Array]()
         for head in dense.heads.values():
             layout.append(len(head.layers))
             values += [head.center, head.scale]

@@ -118,7 +118,7 @@ class Plain:
         masks: Array,
         base: Array,
     ) -> Array:
-        """Predict for one request at every endpoint: (6, K)."""
+        """Predict for one request at every endpoint: (7, K)."""
         raw = self.raw(row, masks, base)
         if added is not None:
             raw += added

@@ -28,6 +28,7 @@ Array = np.ndarray[Any, Any]
 
 _BYTES_LOG: Final = TEXT_FEATURES.index("text_bytes_log")
 _TEXT_INDEX: Final = {name: index for index, name in enumerate(TEXT_FEATURES)}
+_NO_WORDS: Final = np.zeros(0, np.uint64)
 SCALARS: Final = ("route", "team", "tools", "images", "turn", "input_tokens")
 
 
@@ -78,7 +79,7 @@ class Candidates(Struct, frozen=True, kw_only=True):
 
 
 class Predictor:
-    """Evaluates a snapshot's predictors.
+    """Evaluates a snapshot's predictors; `says_failure` where the chance that a call fails is among them.
 
     `tables_only` gives the category-table baseline from the same file. `kind` is the engine's, see `engine.Engine`.
     """
@@ -98,6 +99,7 @@ class Predictor:
         dense = None if tables_only else snapshot.parts.dense
         self._dense = None if dense is None else DenseQuality(dense, snapshot.parts.projection)
         # Quality is the mean of its learners: the networks, and the forest where one is served.
+        self.says_failure = "failure" in snapshot.heads
         members = 0 if dense is None else len(dense.heads)
         self._by_dense = members / (members + ("quality" in snapshot.forest_heads)) if members else 0.0
 
@@ -117,23 +119,27 @@ class Predictor:
             base_tokens(batch.text),
         )
         if self._dense is not None:
-            if batch.words is None:
+            if batch.words is None and self._dense.reads_text:
                 raise UsageError("this snapshot predicts quality from texts, and these requests come without theirs")
-            pairs = zip(batch.words, rows, strict=True)
-            self._heads.blend(predicted, np.array([self._dense.of(*pair) for pair in pairs]), self._by_dense)
+            words = [_NO_WORDS] * len(batch) if batch.words is None else batch.words
+            said = np.array([self._dense.of(*pair) for pair in zip(words, rows, strict=True)], dtype=np.float32)
+            self._blend(predicted, said.reshape(predicted.shape[1:]))
+        found = dict(zip(PREDICTED, predicted, strict=True))
+        if not self.says_failure:
+            del found["failure"]
         return Candidates(
             endpoints=self.snapshot.endpoints,
-            **dict(zip(PREDICTED, predicted, strict=True)),
+            **found,
             eligible=np.ones(predicted.shape[1:], dtype=bool),
         )
 
     def predict(self, request: Request) -> Array:
-        """Predict every endpoint for one request, as `candidates` does for many: (6, K), in the order of PREDICTED."""
+        """Predict every endpoint for one request, as `candidates` does for many: (7, K), in the order of PREDICTED."""
         row, route, guess, words = self._layout.row(request)
         counted = number(request.scalar("input_tokens"))
         predicted = self.one(row, route=route, input_tokens=counted, base_tokens=guess)
         if self._dense is not None:
-            self._heads.blend(predicted, self._dense.of(words, row), self._by_dense)
+            self._blend(predicted, self._dense.of(words, row))
         return predicted
 
     def one(
@@ -145,7 +151,7 @@ class Predictor:
         base_tokens: float = 1.0,
         added: Array | None = None,
     ) -> Array:
-        """Predict every endpoint for one request: (6, K), in the order of PREDICTED; the fast way for a decision.
+        """Predict every endpoint for one request: (7, K), in the order of PREDICTED; the fast way for a decision.
 
         row is (columns,) float64 in the order of the manifest's columns, of which only the request's are read; `route`
         is the route's code, NaN where it has none. `input_tokens` are those the caller counted, `base_tokens` is what
@@ -155,6 +161,11 @@ class Predictor:
         last = len(heads.tables) - 1
         at = int(route) if 0 <= route < last else last
         return self.engine.predict(heads, row, at, (input_tokens, base_tokens), added)
+
+    def _blend(self, predicted: Array, said: Array) -> None:
+        dense = self.snapshot.parts.dense
+        if dense is not None:
+            self._heads.blend(predicted, said, self._by_dense, dense.mean, dense.share)
 
     def rows(self, batch: Batch) -> Array:
         """Lay out the forests' input: (n * K, columns), endpoints varying fastest."""
