@@ -123,7 +123,7 @@ class Predictor:
                 raise UsageError("this snapshot predicts quality from texts, and these requests come without theirs")
             words = [_NO_WORDS] * len(batch) if batch.words is None else batch.words
             said = np.array([self._dense.of(*pair) for pair in zip(words, rows, strict=True)], dtype=np.float32)
-            self._blend(predicted, said.reshape(predicted.shape[1:]))
+            self._blend(predicted, said.reshape(predicted.shape[1:]), self._heads.table_row(route))
         found = dict(zip(PREDICTED, predicted, strict=True))
         if not self.says_failure:
             del found["failure"]
@@ -139,7 +139,7 @@ class Predictor:
         counted = number(request.scalar("input_tokens"))
         predicted = self.one(row, route=route, input_tokens=counted, base_tokens=guess)
         if self._dense is not None:
-            self._blend(predicted, self._dense.of(words, row))
+            self._blend(predicted, self._dense.of(words, row), self._heads.table_row(np.float64(route)))
         return predicted
 
     def one(
@@ -162,10 +162,10 @@ class Predictor:
         at = int(route) if 0 <= route < last else last
         return self.engine.predict(heads, row, at, (input_tokens, base_tokens), added)
 
-    def _blend(self, predicted: Array, said: Array) -> None:
+    def _blend(self, predicted: Array, said: Array, at: Array) -> None:
         dense = self.snapshot.parts.dense
         if dense is not None:
-            self._heads.blend(predicted, said, self._by_dense, dense.mean, dense.share)
+            self._heads.blend(predicted, said, self._by_dense, dense.mean, dense.share_at(at))
 
     def rows(self, batch: Batch) -> Array:
         """Lay out the forests' input: (n * K, columns), endpoints varying fastest."""

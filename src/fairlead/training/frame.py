@@ -101,6 +101,14 @@ class Frame(Struct, frozen=True, kw_only=True):
                 row[index] = _typical(column_values(part.batch, column, codes), column.kind)
         return row
 
+    def request_columns(self) -> Array:
+        """Give what is known of each request (n, columns): NaN for columns of endpoints and their state."""
+        out = np.full((len(self), len(self.columns)), np.nan)
+        for place, column in enumerate(self.columns):
+            if column.owner == "request" and column.name not in self.hidden:
+                out[:, place] = column_values(self.batch, column, self.codes)
+        return out
+
     def rows(self) -> Array:
         """Give the forests' input (n, columns): each row with the endpoint that served it, state as of then."""
         rows = self.endpoint_rows()[self.endpoint]

@@ -43,11 +43,15 @@ class Gate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One predictor as declared; `name` is the file's."""
+    """One predictor as declared; `name` is the file's.
+
+    `method` "forest" fits a category table and a LightGBM forest, "ensemble", for quality alone, networks beside them.
+    """
 
     features: list[str]
     heads: list[HeadPlan]
     gate: Gate
+    method: Literal["forest", "ensemble"] = "forest"
     params: Params = Params()
     name: str = ""
 
@@ -67,6 +71,8 @@ def read(path: Path) -> Spec:
             raise ModelError(f"{path}: two heads are named {head.name!r}; rename one")
         if (head.target == "quality") != (head.alpha is None):
             raise ModelError(f"{path}: head {head.name!r}: quality takes no alpha, every other target needs one")
+        if spec.method == "ensemble" and head.target != "quality":
+            raise ModelError(f"{path}: an ensemble predicts quality alone, not {head.target}; leave `method` out")
     return msgspec.structs.replace(spec, name=path.stem)
 
 

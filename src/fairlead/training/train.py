@@ -17,6 +17,7 @@ from fairlead.training import calibrate, gate, logs, spec
 from fairlead.training.fit import FittedHead, fit_head
 from fairlead.training.frame import Frame
 from fairlead.training.predictor import collect
+from fairlead.training.quality import fit_quality
 from fairlead.training.registry import Registry
 
 __all__ = ["HeadReport", "TrainReport", "train"]
@@ -31,6 +32,7 @@ class HeadReport(Struct, frozen=True, kw_only=True):
     serve: str
     trees: int
     metrics: dict[str, float]
+    reason: str = ""  # of an ensemble: why it keeps as much of the contrasts between endpoints as it does
 
 
 class TrainReport(Struct, frozen=True, kw_only=True):
@@ -66,7 +68,8 @@ def train(
         if progress:
             progress(one.name, done / len(declared))
         own = msgspec.structs.replace(frame, hidden=logs.hidden(frame, one, joined))
-        fitted = [fit_head(own, plan, one.params) for plan in one.heads]
+        fit = fit_quality if one.method == "ensemble" else fit_head
+        fitted: list[FittedHead] = [fit(own, plan, one.params) for plan in one.heads]
         candidate = collect(own, one, fitted, _margins(own, fitted))
         champion = registry.champion(one.name)
         verdict = gate.judge(candidate, fitted, champion.predictor if champion else None, own)
@@ -81,7 +84,10 @@ def train(
                 reason=verdict.reason,
                 rows=len(own),
                 trained_until=_moment(candidate.trained_until),
-                heads=[HeadReport(name=h.plan.name, serve=h.serve, trees=h.trees, metrics=h.metrics) for h in fitted],
+                heads=[
+                    HeadReport(name=h.plan.name, serve=h.serve, trees=h.trees, metrics=h.metrics, reason=h.reason)
+                    for h in candidate.heads
+                ],
             )
         )
     if progress:

@@ -6,27 +6,35 @@ a_m are drawn to their mean over endpoints, so what is known of one helps the ot
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from scipy.optimize import minimize
 
 from fairlead.scoring.dense import Layer
-from fairlead.training.quality.network import Network, affine, forward, sigmoid
+from fairlead.training.quality.network import Network, affine, forward, loss, sigmoid
 
 __all__ = ["fit", "train"]
 
 Array = np.ndarray[Any, Any]
+RIDGES: Final = (30.0, 100.0, 300.0)
 
 
 def fit(
-    value: Array, score: Array, weight: Array, fold: Array, *, factors: int = 6, ridge: float = 30.0, steps: int = 80
+    value: Array, score: Array, weight: Array, fold: Array, *, factors: int = 4, steps: int = 80
 ) -> Network:
-    """Fit on all rows, and on all folds but one to hold that one out: inputs (n, D), score and weight (n, K)."""
-    held = np.zeros(score.shape, np.float32)
-    for part in np.unique(fold):
-        out = fold == part
-        held[out] = forward(train(value[~out], score[~out], weight[~out], factors, ridge, steps), value[out])
+    """Fit on all rows, and on all folds but one to hold that one out: inputs (n, D), score and weight (n, K).
+
+    The ridge is the one of a few that predicts best what is held out.
+    """
+    tried = []
+    for ridge in RIDGES:
+        held = np.zeros(score.shape, np.float32)
+        for part in np.unique(fold):
+            out = fold == part
+            held[out] = forward(train(value[~out], score[~out], weight[~out], factors, ridge, steps), value[out])
+        tried.append((loss(held, score, weight), ridge, held))
+    _, ridge, held = min(tried, key=lambda one: one[0])
     return Network(layers=train(value, score, weight, factors, ridge, steps), held=held)
 
 

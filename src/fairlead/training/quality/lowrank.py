@@ -30,7 +30,7 @@ def fit(
     factors: int = 4,
     hidden: int = 64,
     epochs: int = 16,
-    decay: float = 0.05,
+    decay: float = 1.0,
 ) -> Network:
     """Fit on all rows, with factors of each fold predicted from the others: inputs (n, D), score and weight (n, K).
 

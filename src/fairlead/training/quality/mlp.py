@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from fairlead.scoring.dense import Layer
-from fairlead.training.quality.network import Network, affine, forward, sigmoid
+from fairlead.training.quality.network import Network, affine, forward, loss, sigmoid
 
 __all__ = ["fit", "train"]
 
@@ -29,8 +29,8 @@ def fit(
     fold: Array,
     *,
     hidden: int = 64,
-    epochs: int = 24,
-    decay: float = 0.05,
+    epochs: int = 16,
+    decay: float = 1.0,
     seeds: int = 2,
 ) -> Network:
     """Fit on all rows for as many epochs as did best on the folds left out: inputs (n, D), score and weight (n, K)."""
@@ -44,7 +44,7 @@ def fit(
 
         for seed in range(seeds):
             train(value[inner], score[inner], weight[inner], hidden, epochs, decay, seed, look)
-        losses += [_loss(held[epoch, out], score[out], weight[out]) for epoch in range(epochs)]
+        losses += [loss(held[epoch, out], score[out], weight[out]) for epoch in range(epochs)]
     best = int(losses.argmin())
     nets = [train(value, score, weight, hidden, best + 1, decay, seed) for seed in range(seeds)]
     return Network(layers=_joined(nets), held=held[best])
@@ -78,7 +78,7 @@ def train(
     batch = int(np.clip(n // STEPS, LEAST_BATCH, MOST_BATCH))
     # One label a request carries little: the gradient is scaled to the labels there are.
     labels = np.float32(max(weight.sum() / n, 1e-9) * batch / outputs)
-    total, done = epochs * int(np.ceil(n / batch)), 0
+    done = 0
     for epoch in range(epochs):
         order = rng.permutation(n)
         for start in range(0, n, batch):
@@ -89,12 +89,11 @@ def train(
             error = (sigmoid(active @ w[2] + w[3]) - score[rows]) * weight[rows] / (labels * outputs)
             back = (error @ w[2].T) * (inner > 0)
             done += 1
-            pace = np.float32(rate * (1 - done / (total + 1)) if look is None else rate)
             for place, gradient in enumerate((x.T @ back, back.sum(axis=0), active.T @ error, error.sum(axis=0))):
                 first[place] += 0.1 * (gradient - first[place])
                 second[place] += 0.001 * (gradient * gradient - second[place])
                 step = first[place] / (1 - 0.9**done) / (np.sqrt(second[place] / (1 - 0.999**done)) + 1e-8)
-                w[place] -= pace * (step + (decay * w[place] if place % 2 == 0 else 0))
+                w[place] -= np.float32(rate) * (step + (decay * w[place] if place % 2 == 0 else 0))
         if look:
             look(epoch, (affine(w[0], w[1], relu=True), affine(w[2], w[3])))
     return affine(w[0], w[1], relu=True), affine(w[2], w[3])
@@ -107,7 +106,3 @@ def _joined(nets: list[tuple[Layer, Layer]]) -> tuple[Layer, Layer]:
         affine(np.vstack([last.weights for _, last in nets]) / len(nets), np.mean([last.bias for _, last in nets], 0)),
     )
 
-
-def _loss(odds: Array, score: Array, weight: Array) -> float:
-    odds = np.clip(odds, -50, 50)
-    return float((weight * (np.logaddexp(0, odds) - score * odds)).sum())

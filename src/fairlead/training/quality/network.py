@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from fairlead.scoring.dense import Layer
 
-__all__ = ["Network", "affine", "forward", "sigmoid"]
+__all__ = ["Network", "affine", "forward", "loss", "sigmoid"]
 
 Array = np.ndarray[Any, Any]
 
@@ -41,3 +41,9 @@ def sigmoid(odds: Array) -> Array:
     """Give chances from log-odds, both (...)."""
     chance: Array = 1 / (1 + np.exp(-np.clip(odds, -50, 50)))
     return chance
+
+
+def loss(odds: Array, score: Array, weight: Array) -> float:
+    """Sum the cross-entropy of log-odds, by weight: all (n, K)."""
+    odds = np.clip(odds, -50, 50)
+    return float((weight * (np.logaddexp(0, odds) - score * odds)).sum(dtype=np.float64))

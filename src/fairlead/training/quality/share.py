@@ -1,0 +1,96 @@
+"""How much of the contrasts between endpoints is kept: all, some or none, by what it is worth out of fold.
+
+The best of many noisy predictions is a flattering one (the optimiser's curse: Smith and Winkler 2006), so contrasts are
+shrunk: q = mean of the endpoint + what a request does to all + share * the rest. A share above 0 must have shown itself:
+its gain over the zero router and over the endpoints' means needs a 95 % interval above 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from msgspec import Struct
+
+from fairlead.scoring.dense import shrunk
+from fairlead.training.quality.value import Market, heights
+
+__all__ = ["FEW", "MANY", "Choice", "by_route", "choose"]
+
+Array = np.ndarray[Any, Any]
+GRID: Final = (1.0, 0.75, 0.5, 0.25, 0.0)  # from most to least: of equals the one that changes predictions least
+TIE: Final = 0.0005  # heights nearer than this are equal: less than a resample moves them
+FEW: Final = 50  # labelled requests below which a route counts as never seen
+MANY: Final = 200  # labelled requests from which a route has all of the share
+HALF: Final = 0.5  # the most that a route in between has
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """The share, why in words, the figures behind it, and whether the category table should be served instead."""
+
+    share: float
+    reason: str
+    figures: dict[str, float]
+    table: bool = False
+
+
+def choose(quality: Array, mean: Array, table: Array, market: Market) -> Choice:
+    """Choose the share for out-of-fold predictions (n, K); `mean` (K,) are the endpoints', `table` (n, K) the table's."""
+    at = [*(shrunk(quality, mean, share) for share in GRID), table]
+    found = heights(at, market)
+    points = found.router
+    best = int(np.flatnonzero(points[: len(GRID) - 1] >= points[: len(GRID) - 1].max() - TIE)[0])
+    means, by_table = len(GRID) - 1, len(GRID)
+    over_zero, over_means, over_table = found.gain(best), found.gain(best, means), found.gain(best, by_table)
+    table_zero, table_means = found.gain(by_table), found.gain(by_table, means)
+    figures = {
+        "value": float(points[best]),
+        "value_zero_router": found.zero,
+        "value_means": float(points[means]),
+        "value_table": float(points[by_table]),
+        **_interval("over_zero_router", over_zero),
+        **_interval("over_means", over_means),
+        **_interval("over_table", over_table),
+    }
+    proven = min(over_zero[1], over_means[1]) > 0
+    told = f"{_said(over_zero)} over the zero router, {_said(over_means)} over the endpoints' means"
+    beside = f"{_said(over_table)} over the category table"
+    table_proven = min(table_zero[1], table_means[1]) > 0
+    if table_proven and (not proven or over_table[2] < 0):
+        return Choice(
+            share=0.0, reason=f"quality.share 0: the category table is served; {told}, {beside}",
+            figures={**figures, "share": 0.0}, table=True,
+        )
+    if not proven:
+        return Choice(
+            share=0.0, reason=f"quality.share 0: no gain from routing by request is sure; {told}",
+            figures={**figures, "share": 0.0},
+        )
+    return Choice(
+        share=GRID[best], reason=f"quality.share {GRID[best]:g}: {told}, {beside}",
+        figures={**figures, "share": GRID[best]},
+    )
+
+
+def by_route(share: float, route: Array, routes: int) -> Array:
+    """Give the share of each route (routes + 1,) float32, from the routes (n,) of the labelled requests, NaN for none.
+
+    A route that was never seen, or hardly, has none of it: what was learned elsewhere need not hold there. Where most
+    requests name no route, there is none to be new.
+
+    >>> by_route(1.0, np.repeat([0.0, 1.0, 2.0], [300, 60, 10]), 3).tolist()
+    [1.0, 0.5, 0.0, 0.0]
+    """
+    named = np.isfinite(route)
+    seen = np.bincount(route[named].astype(np.int64), minlength=routes)
+    out = np.where(seen >= MANY, share, np.where(seen >= FEW, min(share, HALF), 0.0))
+    unnamed = share if (~named).sum() > max(len(route) / 2, MANY - 1) or routes == 0 else 0.0
+    return np.append(out, unnamed).astype(np.float32)
+
+
+def _interval(name: str, gain: tuple[float, float, float]) -> dict[str, float]:
+    return dict(zip((f"value_{name}", f"value_{name}_low", f"value_{name}_high"), gain, strict=True))
+
+
+def _said(gain: tuple[float, float, float]) -> str:
+    return f"{gain[0]:+.4f} [{gain[1]:+.4f}, {gain[2]:+.4f}]"
