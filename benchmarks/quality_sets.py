@@ -91,8 +91,10 @@ def held(rows: pl.DataFrame, found: pl.DataFrame, by: str) -> Held:
         rows.select(*KEY, "model", "task", outcome="quality", dollars="cost_usd"), on=[*KEY, "model"], how="left"
     ).sort(*KEY, "model")
     whole = both.filter(pl.col("outcome").is_not_null().all().over(KEY))
-    wide = {c: whole[c].cast(pl.Float64).to_numpy().reshape(-1, len(names)) for c in
-            ("quality", "cost_usd", "outcome", "dollars")}
+    wide = {
+        c: whole[c].cast(pl.Float64).to_numpy().reshape(-1, len(names))
+        for c in ("quality", "cost_usd", "outcome", "dollars")
+    }
     task, part = (whole[c].to_numpy().reshape(-1, len(names))[:, 0] for c in ("task", "part"))
     if np.isnan(wide["dollars"]).all():  # RouteLLM's rows: its own prices
         price = np.array([24.7 if name == PAIR[0] else 0.24 for name in names])
@@ -115,15 +117,18 @@ def report(name: str, tag: str, data: Held) -> None:
         for label, values in (("ensemble", data.quality), ("category table", data.table)):
             score = values[:, at[0]] - values[:, at[1]]
             read = np.array([recovered(score, data.outcome[:, at], weight) for weight in again.weight])
-            said = ", ".join(f"{n} {shown(read[:, i], d)}" for i, (n, d) in
-                             enumerate((("APGR", 3), ("CPT50", 1), ("CPT80", 1))))
+            said = ", ".join(
+                f"{n} {shown(read[:, i], d)}" for i, (n, d) in enumerate((("APGR", 3), ("CPT50", 1), ("CPT80", 1)))
+            )
             print(f"    {label:<15} {said}   (published best {PUBLISHED[name]})")
         return
     routers = {"ensemble": data.quality, "category table": data.table, "endpoint means": data.means}
     areas = {label: aiq_b(data, values, again) for label, values in routers.items()}
     for label, (own, zero) in areas.items():
-        print(f"    {label:<15} AIQ_b {shown(own)}, over the zero router {gain(own, zero)}, "
-              f"over the endpoint means {gain(own, areas['endpoint means'][0])}")
+        print(
+            f"    {label:<15} AIQ_b {shown(own)}, over the zero router {gain(own, zero)}, "
+            f"over the endpoint means {gain(own, areas['endpoint means'][0])}"
+        )
     print(f"    zero router     AIQ_b {shown(areas['ensemble'][1])}", flush=True)
 
 
@@ -132,8 +137,9 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--sets", nargs="+", default=SETS)
-    arguments.add_argument("--what", nargs="+", default=["folds", "floor"],
-                           choices=["folds", "leave_out", "bandit", "floor", "cold"])
+    arguments.add_argument(
+        "--what", nargs="+", default=["folds", "floor"], choices=["folds", "leave_out", "bandit", "floor", "cold"]
+    )
     arguments.add_argument("--keep", type=Path)
     arguments.add_argument("--labels", type=int, help="learn from this many prompts of each fold")
     arguments.add_argument("--metadata", default="dataset")
@@ -149,8 +155,11 @@ def main() -> None:
             data = held(rows, predicted(rows, by, place, metadata, labels, given.labels), by)
             if what == "floor":
                 broken, saved, change = floors(data)
-                print(f"{name} (no_worse, 100 splits): floor broken in {broken:.0%}, saving {saved:.1%}, "
-                      f"quality {change:+.4f}", flush=True)
+                print(
+                    f"{name} (no_worse, 100 splits): floor broken in {broken:.0%}, saving {saved:.1%}, "
+                    f"quality {change:+.4f}",
+                    flush=True,
+                )
             else:
                 report(name, f"{what}, {given.metadata}, {given.labels or 'all'} labels", data)
 

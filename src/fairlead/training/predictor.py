@@ -148,7 +148,9 @@ def read(folder: Path) -> TrainedPredictor:
 
 
 def _without_arrays(plain: dict[str, Any]) -> dict[str, Any]:
-    heads = [{k: v for k, v in head.items() if v is not None and k not in ("booster", "parts")} for head in plain["heads"]]
+    heads = [
+        {k: v for k, v in head.items() if v is not None and k not in ("booster", "parts")} for head in plain["heads"]
+    ]
     return {**{k: v for k, v in plain.items() if v is not None}, "heads": heads}
 
 

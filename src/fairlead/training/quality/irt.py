@@ -20,9 +20,7 @@ Array = np.ndarray[Any, Any]
 RIDGES: Final = (30.0, 100.0, 300.0)
 
 
-def fit(
-    value: Array, score: Array, weight: Array, fold: Array, *, factors: int = 4, steps: int = 80
-) -> Network:
+def fit(value: Array, score: Array, weight: Array, fold: Array, *, factors: int = 4, steps: int = 80) -> Network:
     """Fit on all rows, and on all folds but one to hold that one out: inputs (n, D), score and weight (n, K).
 
     The ridge is the one of a few that predicts best what is held out.
@@ -51,7 +49,11 @@ def train(value: Array, score: Array, weight: Array, factors: int, ridge: float,
     cut = np.cumsum([wide * factors, factors * outputs])
 
     def objective(flat: Array) -> tuple[float, Array]:
-        to, can, base = flat[: cut[0]].reshape(wide, factors), flat[cut[0] : cut[1]].reshape(factors, -1), flat[cut[1] :]
+        to, can, base = (
+            flat[: cut[0]].reshape(wide, factors),
+            flat[cut[0] : cut[1]].reshape(factors, -1),
+            flat[cut[1] :],
+        )
         demand = value @ to.astype(np.float32)
         odds = demand @ can.astype(np.float32) + base.astype(np.float32)
         error = (sigmoid(odds) - score) * weight

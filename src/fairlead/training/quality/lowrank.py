@@ -131,9 +131,7 @@ def _stacked(
 ) -> tuple[Layer, Layer]:
     """Put both regressions in one hidden layer: what is linear passes a rectifier as its positive and negative part."""
     weights, bias = straight
-    hidden = affine(
-        np.hstack([inner.weights, weights, -weights]), np.concatenate([inner.bias, bias, -bias]), relu=True
-    )
+    hidden = affine(np.hstack([inner.weights, weights, -weights]), np.concatenate([inner.bias, bias, -bias]), relu=True)
     line, curve = np.diag(mix[:, 0]), outer.weights * mix[:, 1]
     last = np.vstack([curve, line, -line]) @ loadings
     return hidden, affine(last, (outer.bias * mix[:, 1]) @ loadings + base)

@@ -105,4 +105,3 @@ def _joined(nets: list[tuple[Layer, Layer]]) -> tuple[Layer, Layer]:
         affine(np.hstack([one.weights for one, _ in nets]), np.concatenate([one.bias for one, _ in nets]), relu=True),
         affine(np.vstack([last.weights for _, last in nets]) / len(nets), np.mean([last.bias for _, last in nets], 0)),
     )
-

@@ -58,16 +58,20 @@ def choose(quality: Array, mean: Array, table: Array, market: Market) -> Choice:
     table_proven = min(table_zero[1], table_means[1]) > 0
     if table_proven and (not proven or over_table[2] < 0):
         return Choice(
-            share=0.0, reason=f"quality.share 0: the category table is served; {told}, {beside}",
-            figures={**figures, "share": 0.0}, table=True,
+            share=0.0,
+            reason=f"quality.share 0: the category table is served; {told}, {beside}",
+            figures={**figures, "share": 0.0},
+            table=True,
         )
     if not proven:
         return Choice(
-            share=0.0, reason=f"quality.share 0: no gain from routing by request is sure; {told}",
+            share=0.0,
+            reason=f"quality.share 0: no gain from routing by request is sure; {told}",
             figures={**figures, "share": 0.0},
         )
     return Choice(
-        share=GRID[best], reason=f"quality.share {GRID[best]:g}: {told}, {beside}",
+        share=GRID[best],
+        reason=f"quality.share {GRID[best]:g}: {told}, {beside}",
         figures={**figures, "share": GRID[best]},
     )
 

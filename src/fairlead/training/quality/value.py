@@ -44,9 +44,7 @@ class Heights(Struct, frozen=True, kw_only=True):
 
     def gain(self, one: int, other: int | None = None) -> tuple[float, float, float]:
         """Give the gain of a router over another, or over the zero router, with its 95 % interval."""
-        base, again = (
-            (self.zero, self.zero_again) if other is None else (self.router[other], self.router_again[other])
-        )
+        base, again = (self.zero, self.zero_again) if other is None else (self.router[other], self.router_again[other])
         low, high = np.quantile(self.router_again[one] - again, [0.025, 0.975])
         return float(self.router[one] - base), float(low), float(high)
 
@@ -72,9 +70,7 @@ def heights(routers: list[Array], market: Market, seed: int = 0) -> Heights:
         cloud = (weight @ points) / total[:, None]
         found.append(_height(np.concatenate([cloud, single], axis=2) if points is not singles else single, costs))
     router = np.array(found[:-1])
-    return Heights(
-        router=router[:, 0], zero=float(found[-1][0]), router_again=router[:, 1:], zero_again=found[-1][1:]
-    )
+    return Heights(router=router[:, 0], zero=float(found[-1][0]), router_again=router[:, 1:], zero_again=found[-1][1:])
 
 
 def _points(quality: Array, market: Market, group: Array, count: int) -> Array:
