@@ -139,7 +139,7 @@ class Predictor:
         counted = number(request.scalar("input_tokens"))
         predicted = self.one(row, route=route, input_tokens=counted, base_tokens=guess)
         if self._dense is not None:
-            self._blend(predicted, self._dense.of(words, row), self._heads.table_row(np.float64(route)))
+            self._blend(predicted, self._dense.of(words, row), self._heads.table_row(np.array(route)))
         return predicted
 
     def one(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Final, Literal
 
 import lightgbm as lgb
@@ -12,17 +11,18 @@ from msgspec import Struct
 from fairlead.errors import ModelError
 from fairlead.scoring.table import CategoryTable
 from fairlead.training import calibrate, tables
+from fairlead.training.forest import Binned, everywhere, grow, predict
 from fairlead.training.frame import Frame, folds_of
+from fairlead.training.losses import compare, loss
 from fairlead.training.spec import HeadPlan, Params
 
 __all__ = ["FittedHead", "fit_head", "loss"]
 
 Array = np.ndarray[Any, Any]
 FOLDS: Final = 4
-PATIENCE: Final = 30
 LEAST_ROWS: Final = 50
-Z95: Final = 1.959963984540054
-_LEAST: Final = {"duration_s": 1e-3, "cost_usd": 1e-12}  # smaller values are measurement noise; tokens count from 1
+AUDIT_ROWS: Final = 500_000  # rows that are predicted out of fold, whole prompts of them; with more, two folds do
+_LEAST: Final = {"duration_s": 1e-3, "ttft_s": 1e-3, "cost_usd": 1e-12}  # below is noise of measuring; tokens: 1
 
 
 class FittedHead(Struct, frozen=True, kw_only=True):
@@ -31,7 +31,8 @@ class FittedHead(Struct, frozen=True, kw_only=True):
     `scale` (2, K) turns medians into means, for the table and for the forest. `oof` (n, K) are out-of-fold
     predictions of what is served, in natural units, for the rows `rows` of the frame (one column, the row's own
     endpoint, when only that was asked for); `oof_own` (n,) is the row's own endpoint. `metrics` compare forest, table
-    and endpoint mean on the same rows. `base` (n,) is what the target was divided by before its logarithm.
+    and endpoint mean on the same rows. `base` (n,) is what the target was divided by before its logarithm. `rows` are
+    all that have the target, or of many a sample of whole prompts.
     """
 
     plan: HeadPlan
@@ -64,50 +65,53 @@ class _Held(Struct, frozen=True):
 
 
 class _Rows(Struct, frozen=True):
-    """What one head learns from: forest input, value in link space, codes, folds."""
+    """What one head learns from: places in the frame, value in link space, codes, folds."""
 
-    x: Array
+    index: Array
     value: Array
     route: Array
     endpoint: Array
     fold: Array
     group: Array
 
+    def take(self, keep: Array) -> _Rows:
+        return _Rows(*(getattr(self, name)[keep] for name in self.__struct_fields__))
 
-def fit_head(frame: Frame, plan: HeadPlan, params: Params, *, every_endpoint: bool = True) -> FittedHead:
-    """Fit a head; ModelError when there are too few rows with its target."""
-    target = frame.targets.get(plan.target, np.full(len(frame), np.nan))
-    kept = np.flatnonzero(np.isfinite(target))
-    if kept.size < LEAST_ROWS:
-        more = "feedback" if plan.target == "quality" else "logs"
-        raise ModelError(
-            f"{plan.name}: {kept.size} rows have {plan.target}, {LEAST_ROWS} are needed; ingest more {more}"
-        )
-    part = frame.take(kept)
-    if len(np.unique(part.group)) < FOLDS:
-        raise ModelError(
-            f"{plan.name}: the rows with {plan.target} repeat fewer than {FOLDS} prompts, so none can be held out; "
-            "ingest logs with more different prompts"
-        )
+
+def fit_head(
+    frame: Frame, plan: HeadPlan, params: Params, *, every_endpoint: bool = True, binned: Binned | None = None
+) -> FittedHead:
+    """Fit a head; ModelError when there are too few rows with its target.
+
+    Heads of one frame may share its bins: `binned = Binned(frame)`. The forest learns from all rows; what is known of
+    it out of fold (losses, offsets, scales, which of forest and table is served) is read from at most AUDIT_ROWS.
+    """
+    kept, natural, base = _kept(frame, plan)
     link: Literal["exp", "sigmoid"] = "sigmoid" if plan.alpha is None else "exp"
-    natural, base = target[kept], part.base_tokens if plan.target == "input_tokens" else np.ones(kept.size)
     value = natural if link == "sigmoid" else _log(natural, base, plan)
-    rows = _Rows(part.rows(), value, part.route, part.endpoint, folds_of(part.group, FOLDS), part.group)
-    shape = (part.routes + 1, len(part.endpoints))
-    held, trees = _out_of_fold(part, rows, plan, params, shape, every_endpoint)
+    group = frame.group[kept]
+    rows = _Rows(kept, value, frame.route[kept], frame.endpoint[kept], folds_of(group, FOLDS), group)
+    shape, bins = (frame.routes + 1, len(frame.endpoints)), binned or Binned(frame)
+    seen = _audited(group)
+    audit = rows if seen is None else rows.take(seen)
+    if seen is not None:
+        natural, base, kept = natural[seen], base[seen], kept[seen]
+    held, trees = _out_of_fold(frame, bins, audit, plan, params, shape, every_endpoint)
     own_forest, own_table = held.own + held.own_trees, held.own
-    table, table_offset, forest_offset = _tables(rows, plan, shape, own_table, own_forest)
-    own_forest, own_table = own_forest + forest_offset[rows.endpoint], own_table + table_offset[rows.endpoint]
-    metrics = _compare(rows, plan, own_forest, own_table, shape)
+    table = _table(rows, plan, shape)
+    table_offset, forest_offset = (_offsets(audit, own, plan, shape[1]) for own in (own_table, own_forest))
+    own_forest, own_table = own_forest + forest_offset[audit.endpoint], own_table + table_offset[audit.endpoint]
+    known = {"forest": own_forest, "table": own_table, "endpoint_mean": _endpoint_mean(audit, plan, shape)}
+    metrics = compare(plan, audit.value, known, audit.group)
     serve: Literal["forest", "table"] = "forest" if trees and metrics["gain_low"] > 0 else "table"
     metrics["loss_served"] = metrics["loss" if serve == "forest" else "loss_table"]
-    booster = _grow(part, rows, _crossfit(rows, plan, shape, rows.fold), plan, params, trees) if trees else ""
+    booster = _grow(frame, bins, rows, plan, params, shape, trees) if trees else ""
     if every_endpoint:
         best = held.all + (held.all_trees + forest_offset if serve == "forest" else table_offset)
     else:
-        best = (own_forest if serve == "forest" else own_table)[:, None]
+        best = known[serve][:, None]
     predicted = {"table": _natural(own_table, link) * base, "forest": _natural(own_forest, link) * base}
-    scale = [calibrate.smearing(natural, predicted[kind], rows.endpoint, shape[1]) for kind in ("table", "forest")]
+    scale = [calibrate.smearing(natural, predicted[kind], audit.endpoint, shape[1]) for kind in ("table", "forest")]
     return FittedHead(
         plan=plan,
         link=link,
@@ -125,14 +129,31 @@ def fit_head(frame: Frame, plan: HeadPlan, params: Params, *, every_endpoint: bo
     )
 
 
-def loss(plan: HeadPlan, actual: Array, predicted: Array) -> Array:
-    """Give each row's loss in link space: pinball at the head's alpha, or squared error for quality (Brier)."""
-    if plan.alpha is None:
-        brier: Array = (actual - 1 / (1 + np.exp(-predicted))) ** 2
-        return brier
-    over = actual - predicted
-    pinball: Array = np.maximum(plan.alpha * over, (plan.alpha - 1) * over)
-    return pinball
+def _kept(frame: Frame, plan: HeadPlan) -> tuple[Array, Array, Array]:
+    """Give the rows that have the target, their targets, and what these are divided by before the logarithm."""
+    target = frame.targets.get(plan.target, np.full(len(frame), np.nan))
+    kept = np.flatnonzero(np.isfinite(target))
+    if kept.size < LEAST_ROWS:
+        more = "feedback" if plan.target == "quality" else "logs"
+        raise ModelError(
+            f"{plan.name}: {kept.size} rows have {plan.target}, {LEAST_ROWS} are needed; ingest more {more}"
+        )
+    if len(np.unique(frame.group[kept])) < FOLDS:
+        raise ModelError(
+            f"{plan.name}: the rows with {plan.target} repeat fewer than {FOLDS} prompts, so none can be held out; "
+            "ingest logs with more different prompts"
+        )
+    base = frame.base_tokens[kept] if plan.target == "input_tokens" else np.ones(kept.size)
+    return kept, target[kept], base
+
+
+def _audited(group: Array) -> Array | None:
+    """Choose the rows that are predicted out of fold: all (None), or whole groups that make up about AUDIT_ROWS."""
+    parts = -(-len(group) // AUDIT_ROWS)
+    if parts <= 1:
+        return None
+    chosen = np.flatnonzero(folds_of(group, parts) == 0)
+    return chosen if len(np.unique(group[chosen])) >= FOLDS else None
 
 
 def _log(value: Array, base: Array, plan: HeadPlan) -> Array:
@@ -141,63 +162,65 @@ def _log(value: Array, base: Array, plan: HeadPlan) -> Array:
 
 
 def _out_of_fold(
-    frame: Frame, rows: _Rows, plan: HeadPlan, params: Params, shape: tuple[int, int], every_endpoint: bool
+    frame: Frame, bins: Binned, rows: _Rows, plan: HeadPlan, params: Params, shape: tuple[int, int], everyone: bool
 ) -> tuple[_Held, int]:
     """Fit on all folds but one and predict that one; give the predictions and the number of trees that did best."""
-    boosters, fitted = [], []
-    for part in range(FOLDS):
-        train, held = rows.fold != part, rows.fold == part
-        inner = _Rows(*(getattr(rows, name)[train] for name in _Rows.__struct_fields__))
-        table, start = _table(inner, plan, shape), np.zeros(len(rows.value))
-        start[train] = _crossfit(inner, plan, shape, inner.fold)
-        start[held] = CategoryTable(values=table).lookup(rows.route[held])[np.arange(held.sum()), rows.endpoint[held]]
-        boosters.append(_boost(frame, rows, start, plan, params, train, held))
+    boosters: list[lgb.Booster] = []
+    fitted = []
+    folds = FOLDS if len(rows.index) < AUDIT_ROWS // 2 else 2
+    for part in range(folds):
+        held = rows.fold % folds == part
+        inner, outer = rows.take(~held), rows.take(held)
+        table = _table(inner, plan, shape)
+        data = bins.take(inner.index, inner.value, _crossfit(inner, plan, shape))
+        check = bins.take(outer.index, outer.value, _own(table, outer))
+        boosters.append(grow(frame, plan, params, data, check))
         fitted.append(table)
     trees = int(np.mean([max(booster.best_iteration, 0) for booster in boosters]))
-    size, wide = len(rows.value), (len(rows.value), shape[1] if every_endpoint else 1)
+    size, wide = len(rows.value), (len(rows.value), shape[1] if everyone else 1)
     out = _Held(np.zeros(size), np.zeros(size), np.zeros(wide), np.zeros(wide))
     for part, booster in enumerate(boosters):
-        mine = np.flatnonzero(rows.fold == part)
-        table = CategoryTable(values=fitted[part]).lookup(rows.route[mine])
-        out.own[mine] = table[np.arange(mine.size), rows.endpoint[mine]]
-        if trees:
-            out.own_trees[mine] = np.asarray(booster.predict(rows.x[mine], raw_score=True, num_iteration=trees))
-        if every_endpoint:
-            out.all[mine] = table
-            out.all_trees[mine] = _everywhere(frame, rows.x[mine], booster, trees)
+        mine = np.flatnonzero(rows.fold % folds == part)
+        own = rows.take(mine)
+        out.own[mine] = _own(fitted[part], own)
+        out.own_trees[mine] = predict(frame, booster, own.index, trees)
+        if everyone:
+            out.all[mine] = CategoryTable(values=fitted[part]).lookup(own.route)
+            out.all_trees[mine] = everywhere(frame, booster, own.index, trees)
     return out, trees
 
 
-def _everywhere(frame: Frame, x: Array, booster: lgb.Booster, trees: int) -> Array:
-    """Ask the forest for each row at every endpoint: (n, K)."""
-    if not trees:
-        return np.zeros((len(x), len(frame.endpoints)))
-    endpoints = frame.endpoint_rows()
-    request = np.array([column.owner == "request" for column in frame.columns])
-    tiled = np.tile(endpoints, (len(x), 1))
-    tiled[:, request] = np.repeat(x[:, request], len(endpoints), axis=0)
-    raw: Array = np.asarray(booster.predict(tiled, raw_score=True, num_iteration=trees))
-    return raw.reshape(len(x), len(endpoints))
+def _grow(
+    frame: Frame, bins: Binned, rows: _Rows, plan: HeadPlan, params: Params, shape: tuple[int, int], trees: int
+) -> str:
+    data = bins.take(rows.index, rows.value, _crossfit(rows, plan, shape))
+    return str(grow(frame, plan, params, data, trees=trees).model_to_string(num_iteration=trees))
 
 
-def _tables(
-    rows: _Rows, plan: HeadPlan, shape: tuple[int, int], own_table: Array, own_forest: Array
-) -> tuple[Array, Array, Array]:
-    table = _table(rows, plan, shape)
+def _own(table: Array, rows: _Rows) -> Array:
+    """Look each row's route and endpoint up in a table: (n,)."""
+    own: Array = tables.at(table, rows.route, rows.endpoint)
+    return own
+
+
+def _offsets(rows: _Rows, own: Array, plan: HeadPlan, endpoints: int) -> Array:
     if plan.alpha is None:
-        return table, np.zeros(shape[1]), np.zeros(shape[1])
-    shifts = [
-        calibrate.offsets(rows.value - own, rows.endpoint, shape[1], plan.alpha) for own in (own_table, own_forest)
-    ]
-    return table, shifts[0], shifts[1]
+        return np.zeros(endpoints)
+    return calibrate.offsets(rows.value - own, rows.endpoint, endpoints, plan.alpha)
+
+
+def _endpoint_mean(rows: _Rows, plan: HeadPlan, shape: tuple[int, int]) -> Array:
+    none = np.full(len(rows.value), np.nan)
+    mean = _linked(tables.crossfit(rows.value, none, rows.endpoint, shape, rows.fold), plan)
+    return mean + _offsets(rows, mean, plan, shape[1])[rows.endpoint]
 
 
 def _table(rows: _Rows, plan: HeadPlan, shape: tuple[int, int]) -> Array:
     return _linked(tables.fit(rows.value, rows.route, rows.endpoint, shape), plan)
 
 
-def _crossfit(rows: _Rows, plan: HeadPlan, shape: tuple[int, int], fold: Array) -> Array:
-    return _linked(tables.crossfit(rows.value, rows.route, rows.endpoint, shape, fold), plan)
+def _crossfit(rows: _Rows, plan: HeadPlan, shape: tuple[int, int]) -> Array:
+    return _linked(tables.crossfit(rows.value, rows.route, rows.endpoint, shape, rows.fold), plan)
 
 
 def _linked(table: Array, plan: HeadPlan) -> Array:
@@ -211,86 +234,3 @@ def _linked(table: Array, plan: HeadPlan) -> Array:
 def _natural(value: Array, link: str) -> Array:
     natural: Array = np.exp(value) if link == "exp" else 1 / (1 + np.exp(-value))
     return natural
-
-
-def _compare(rows: _Rows, plan: HeadPlan, forest: Array, table: Array, shape: tuple[int, int]) -> dict[str, float]:
-    """Compare losses out of fold; the gain's 95 % interval is over groups, since rows of one prompt move together."""
-    none = np.full(len(rows.value), np.nan)
-    mean = _linked(tables.crossfit(rows.value, none, rows.endpoint, shape, rows.fold), plan)
-    if plan.alpha is not None:
-        mean = mean + calibrate.offsets(rows.value - mean, rows.endpoint, shape[1], plan.alpha)[rows.endpoint]
-    by_forest, by_table = loss(plan, rows.value, forest), loss(plan, rows.value, table)
-    _, group = np.unique(rows.group, return_inverse=True)
-    gain = by_table - by_forest
-    per_group = np.bincount(group, weights=gain - gain.mean())
-    error = float(np.sqrt((per_group**2).sum())) / len(gain)
-    metrics = {
-        "loss": float(by_forest.mean()),
-        "loss_table": float(by_table.mean()),
-        "loss_endpoint_mean": float(loss(plan, rows.value, mean).mean()),
-        "gain_over_table": float(gain.mean()),
-        "gain_low": float(gain.mean()) - Z95 * error,
-        "gain_high": float(gain.mean()) + Z95 * error,
-        "rows": float(len(gain)),
-    }
-    if plan.alpha is not None:
-        metrics["coverage"] = float((rows.value <= forest).mean())
-    return metrics
-
-
-def _boost(
-    frame: Frame, rows: _Rows, start: Array, plan: HeadPlan, params: Params, train: Array, held: Array
-) -> lgb.Booster:
-    data = _dataset(frame, rows, start, train)
-    check = _dataset(frame, rows, start, held, data)
-    stop = lgb.early_stopping(PATIENCE, verbose=False)
-    return lgb.train(_params(frame, plan, params), data, params.rounds, valid_sets=[check], callbacks=[stop])
-
-
-def _grow(frame: Frame, rows: _Rows, start: Array, plan: HeadPlan, params: Params, trees: int) -> str:
-    everything = np.ones(len(rows.value), dtype=bool)
-    booster = lgb.train(_params(frame, plan, params), _dataset(frame, rows, start, everything), trees)
-    return str(booster.model_to_string(num_iteration=trees))
-
-
-def _dataset(frame: Frame, rows: _Rows, start: Array, keep: Array, reference: lgb.Dataset | None = None) -> lgb.Dataset:
-    return lgb.Dataset(
-        rows.x[keep],
-        label=rows.value[keep],
-        init_score=start[keep],
-        categorical_feature=[index for index, column in enumerate(frame.columns) if column.kind == "category"],
-        reference=reference,
-        params={"max_bin": 63, "verbosity": -1, "num_threads": _threads()},
-        free_raw_data=True,
-    )
-
-
-def _params(frame: Frame, plan: HeadPlan, params: Params) -> dict[str, Any]:
-    state = [index for index, column in enumerate(frame.columns) if column.owner == "state"]
-    others = [index for index in range(len(frame.columns)) if index not in state]
-    goal = {"objective": "cross_entropy"} if plan.alpha is None else {"objective": "quantile", "alpha": plan.alpha}
-    # The state of an endpoint may not interact with the request: its trees then are constants of the endpoint.
-    constraints = {"interaction_constraints": [others, state]} if state else {}
-    return {
-        **goal,
-        **constraints,
-        "num_leaves": params.num_leaves,
-        "learning_rate": params.learning_rate,
-        "min_data_in_leaf": params.min_data_in_leaf,
-        "feature_fraction": params.feature_share,
-        "bagging_fraction": params.row_share,
-        "bagging_freq": 1,
-        "lambda_l2": params.l2,
-        "max_bin": 63,
-        "cat_smooth": 10,
-        "min_data_per_group": params.min_data_in_leaf,
-        "seed": 0,
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": _threads(),
-        "verbosity": -1,
-    }
-
-
-def _threads() -> int:
-    return min(int(os.environ.get("OMP_NUM_THREADS", "2")), os.cpu_count() or 1)

@@ -109,30 +109,30 @@ class Frame(Struct, frozen=True, kw_only=True):
                 out[:, place] = column_values(self.batch, column, self.codes)
         return out
 
-    def rows(self) -> Array:
-        """Give the forests' input (n, columns): each row with the endpoint that served it, state as of then."""
-        rows = self.endpoint_rows()[self.endpoint]
+    def rows(self, index: Array | None = None) -> Array:
+        """Give the forests' input (n, columns): each row with the endpoint that served it, state as of then.
+
+        With `index` only those rows, so that many can be laid out a block at a time.
+        """
+        keep = slice(None) if index is None else index
+        rows = self.endpoint_rows()[self.endpoint[keep]]
+        batch = self.batch if index is None else _part(self.batch, index)
         codes = self.codes
-        for index, column in enumerate(self.columns):
+        for place, column in enumerate(self.columns):
             if column.name in self.hidden:
                 continue
             if column.owner == "request":
-                rows[:, index] = column_values(self.batch, column, codes)
+                rows[:, place] = column_values(batch, column, codes)
             elif column.owner == "state":
-                rows[:, index] = self.state[column.name]
+                rows[:, place] = self.state[column.name][keep]
         return rows
 
     def take(self, keep: Array) -> Frame:
         """Give the rows of a mask or of indexes, in order."""
-        words = self.batch.words
-        if words is not None:
-            words = tuple(words[row] for row in np.arange(len(self))[keep].tolist())
-        scalars = {name: values[keep] for name, values in self.batch.scalars.items()}
-        batch = Batch(text=self.batch.text[keep], scalars=scalars, words=words)
         return msgspec.structs.replace(
             self,
             ids=self.ids[keep],
-            batch=batch,
+            batch=_part(self.batch, keep),
             endpoint=self.endpoint[keep],
             targets={name: values[keep] for name, values in self.targets.items()},
             group=self.group[keep],
@@ -169,6 +169,14 @@ def folds_of(group: Array, folds: int) -> Array:
     order = np.random.default_rng(0).permutation(len(names))
     fold: Array = order[which] % folds
     return fold
+
+
+def _part(batch: Batch, keep: Array) -> Batch:
+    words = batch.words
+    if words is not None:
+        words = tuple(words[row] for row in np.arange(len(batch))[keep].tolist())
+    scalars = {name: values[keep] for name, values in batch.scalars.items()}
+    return Batch(text=batch.text[keep], scalars=scalars, words=words)
 
 
 def _typical(values: Array, kind: str) -> float:

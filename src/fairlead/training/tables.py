@@ -8,7 +8,7 @@ import numpy as np
 
 from fairlead.scoring.table import CategoryTable
 
-__all__ = ["crossfit", "crossfit_all", "fit"]
+__all__ = ["at", "crossfit", "crossfit_all", "fit"]
 
 Array = np.ndarray[Any, Any]
 STRENGTH: Final = 5.0  # a cell counts as much as its prior once it has this many rows
@@ -37,7 +37,18 @@ def fit(value: Array, route: Array, endpoint: Array, shape: tuple[int, int]) -> 
 
 def crossfit(value: Array, route: Array, endpoint: Array, shape: tuple[int, int], fold: Array) -> Array:
     """Give each row (n,) its table value as fitted on the other folds, so that no row sees itself."""
-    own: Array = crossfit_all(value, route, endpoint, shape, fold)[np.arange(len(value)), endpoint]
+    out = np.zeros(len(value))
+    for part in np.unique(fold):
+        mine = fold == part
+        out[mine] = at(fit(value[~mine], route[~mine], endpoint[~mine], shape), route[mine], endpoint[mine])
+    return out
+
+
+def at(table: Array, route: Array, endpoint: Array) -> Array:
+    """Look up (route, endpoint) pairs, both (n,), in a table (routes + 1, K): (n,); NaN is a route never seen."""
+    last = len(table) - 1
+    known = (route >= 0) & (route < last)
+    own: Array = table[np.where(known, np.nan_to_num(route, nan=0.0), last).astype(np.int64), endpoint]
     return own
 
 

@@ -1,4 +1,4 @@
-"""What the quality learners learn from: a score matrix with missing cells, one row a request, one column an endpoint."""
+"""What the quality learners learn from: a score matrix with missing cells, requests by endpoints."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """How much of the contrasts between endpoints is kept: all, some or none, by what it is worth out of fold.
 
-The best of many noisy predictions is a flattering one (the optimiser's curse: Smith and Winkler 2006), so contrasts are
-shrunk: q = mean of the endpoint + what a request does to all + share * the rest. A share above 0 must have shown itself:
-its gain over the zero router and over the endpoints' means needs a 95 % interval above 0.
+The best of many noisy predictions is a flattering one (the optimiser's curse: Smith and Winkler 2006), so contrasts
+are shrunk: q = mean of the endpoint + what a request does to all + share * the rest. A share above 0 must have shown
+itself: its gain over the zero router and over the endpoints' means needs a 95 % interval above 0.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Choice(Struct, frozen=True, kw_only=True):
 
 
 def choose(quality: Array, mean: Array, table: Array, market: Market) -> Choice:
-    """Choose the share for out-of-fold predictions (n, K); `mean` (K,) are the endpoints', `table` (n, K) the table's."""
+    """Choose the share for out-of-fold predictions (n, K), beside the endpoints' means (K,) and the table's (n, K)."""
     at = [*(shrunk(quality, mean, share) for share in GRID), table]
     found = heights(at, market)
     points = found.router
