@@ -1,7 +1,9 @@
 """Multidimensional item response theory with missing cells: what a request demands, and what an endpoint can do.
 
-P(success) = sigmoid(theta(x) . a_m + b_m) with theta(x) = x W (Reckase 2009), maximum a posteriori by L-BFGS. Abilities
-a_m are drawn to their mean over endpoints, so what is known of one helps the others. Linear, so its layers are exact.
+P(success) = sigmoid(theta(x) . a_m + b_m) with theta(x) = x W (Reckase 2009), maximum a posteriori by L-BFGS. The prior is
+on the products W a_m: their mean over endpoints is drawn to 0 and each to that mean, so what is known of one endpoint
+helps the others. (A prior on W and on a_m apart would add up to a nuclear norm, which cuts whole contrasts off.) Linear,
+so its layers are exact.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from fairlead.training.quality.network import Network, affine, forward, loss, si
 __all__ = ["fit", "train"]
 
 Array = np.ndarray[Any, Any]
-RIDGES: Final = (30.0, 100.0, 300.0)
+TIDY: Final = 0.1  # keeps the two factors of a product from drifting apart in size
+RIDGES: Final = (100.0, 300.0, 1000.0, 3000.0)
 
 
 def fit(value: Array, score: Array, weight: Array, fold: Array, *, factors: int = 4, steps: int = 80) -> Network:
@@ -49,23 +52,21 @@ def train(value: Array, score: Array, weight: Array, factors: int, ridge: float,
     cut = np.cumsum([wide * factors, factors * outputs])
 
     def objective(flat: Array) -> tuple[float, Array]:
-        to, can, base = (
-            flat[: cut[0]].reshape(wide, factors),
-            flat[cut[0] : cut[1]].reshape(factors, -1),
-            flat[cut[1] :],
-        )
+        to, can = flat[: cut[0]].reshape(wide, factors), flat[cut[0] : cut[1]].reshape(factors, outputs)
         demand = value @ to.astype(np.float32)
-        odds = demand @ can.astype(np.float32) + base.astype(np.float32)
+        odds = demand @ can.astype(np.float32) + flat[cut[1] :].astype(np.float32)
         error = (sigmoid(odds) - score) * weight
-        apart = can - can.mean(axis=1, keepdims=True)
-        fit_loss = float((weight * (np.logaddexp(0, odds) - score * odds)).sum(dtype=np.float64))
-        loss = fit_loss + ridge / 2 * float((to**2).sum()) + ridge / 2 * float((apart**2).sum() + 0.1 * (can**2).sum())
+        middle = can.mean(axis=1, keepdims=True)
+        apart = can - middle
+        size, spread = to.T @ to, middle @ middle.T + apart @ apart.T
+        penalty = ridge / 2 * float((size * spread).sum()) + TIDY / 2 * float((to**2).sum() + (can**2).sum())
         gradient = (
-            value.T @ (error @ can.T.astype(np.float32)) + ridge * to,
-            demand.T @ error + ridge * apart + 0.1 * ridge * can,
+            value.T @ (error @ can.T.astype(np.float32)) + ridge * to @ spread + TIDY * to,
+            demand.T @ error + ridge * size @ (middle / outputs + apart) + TIDY * can,
             error.sum(axis=0),
         )
-        return loss, np.concatenate([part.ravel() for part in gradient]).astype(np.float64)
+        flown = np.concatenate([part.ravel() for part in gradient]).astype(np.float64)
+        return loss(odds, score, weight) + penalty, flown
 
     found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": steps}).x
     return (
