@@ -138,8 +138,8 @@ class Heads(Struct, frozen=True, kw_only=True):
         """Put the mean of all learners of quality into predictions (7, ..., K), in place, bound included.
 
         `quality` (..., K) is the networks' mean and `by_dense` its share in the mean of all. Contrasts between
-        endpoints are shrunk only then: to `mean` (K,) and what is common, and `share` (..., 1) of the rest. Where the forest
-        says nothing, the networks alone do.
+        endpoints are shrunk only then: to `mean` (K,) and what is common, and `share` (..., 1) of the rest. Where the
+        forest says nothing, the networks alone do.
         """
         own = predicted[0]
         mixed = quality.astype(np.float64)

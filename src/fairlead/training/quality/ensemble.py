@@ -68,7 +68,7 @@ def fit_quality(frame: Frame, plan: HeadPlan, params: Params, *, every_endpoint:
     mixed = np.mean(said, axis=0)
     table = _table(part, labels)
     route = part.route[labels.row]
-    choice = choose(mixed, labels.mean, table, market_of(part, labels, mixed))
+    choice = choose(mixed, table, market_of(part, labels, mixed), labels)
     if choice.table:
         return _served(head, part, labels, table, choice, None, table, every_endpoint)
     shares = by_route(choice.share, route, part.routes)
@@ -129,7 +129,7 @@ def _table(frame: Frame, labels: Labels) -> Array:
     return np.clip(out, 0.01, 0.99)
 
 
-def _served(  # noqa: PLR0913, PLR0917  one place where a head is put together
+def _served(
     head: FittedHead,
     frame: Frame,
     labels: Labels,

@@ -1,9 +1,9 @@
 """Multidimensional item response theory with missing cells: what a request demands, and what an endpoint can do.
 
-P(success) = sigmoid(theta(x) . a_m + b_m) with theta(x) = x W (Reckase 2009), maximum a posteriori by L-BFGS. The prior is
-on the products W a_m: their mean over endpoints is drawn to 0 and each to that mean, so what is known of one endpoint
-helps the others. (A prior on W and on a_m apart would add up to a nuclear norm, which cuts whole contrasts off.) Linear,
-so its layers are exact.
+P(success) = sigmoid(theta(x) . a_m + b_m) with theta(x) = x W (Reckase 2009), maximum a posteriori by L-BFGS. The
+prior is on the products W a_m: their mean over endpoints is drawn to 0 and each to that mean, so what is known of one
+endpoint helps the others. (A prior on W and on a_m apart adds up to a nuclear norm, which cuts whole contrasts off.)
+Linear, so its layers are exact.
 """
 
 from __future__ import annotations

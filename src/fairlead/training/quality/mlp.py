@@ -50,7 +50,7 @@ def fit(
     return Network(layers=_joined(nets), held=held[best])
 
 
-def train(
+def train(  # noqa: PLR0913, PLR0917  one learner's own constants
     value: Array,
     score: Array,
     weight: Array,

@@ -41,7 +41,8 @@ def borrow(network: Network, score: Array, weight: Array, few: Array) -> tuple[N
     standard = (odds - middle) / spread
     *_, turned = np.linalg.svd(standard.T @ standard)
     axes = turned[: min(FACTORS, len(teachers) - 1)].T
-    size = np.maximum((standard @ axes).std(axis=0), 1e-6)
+    size = (standard @ axes).std(axis=0)
+    size = np.maximum(size, 1e-2 * size.max())  # an axis that hardly varies is rounding, not a factor
     to_factors = axes / spread[:, None] / size
     design = np.column_stack([np.ones(len(odds)), (odds - middle) @ to_factors])
     known = np.array([_mode(design, score[:, k], weight[:, k], *_vague(design.shape[1])) for k in teachers])

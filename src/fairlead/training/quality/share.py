@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import Struct
 
 from fairlead.scoring.dense import shrunk
+from fairlead.training.quality.labels import Labels
 from fairlead.training.quality.value import Market, heights
 
 __all__ = ["FEW", "MANY", "Choice", "by_route", "choose"]
@@ -22,7 +23,9 @@ GRID: Final = (1.0, 0.75, 0.5, 0.25, 0.0)  # from most to least: of equals the o
 TIE: Final = 0.0005  # heights nearer than this are equal: less than a resample moves them
 FEW: Final = 50  # labelled requests below which a route counts as never seen
 MANY: Final = 200  # labelled requests from which a route has all of the share
-HALF: Final = 0.5  # the most that a route in between has
+HALF: Final = 0.5  # the most that a route in between has, and that contrasts have which only a slope speaks for
+SEEN: Final = 0.5  # share of cells with a label, below which hulls say too little
+Z95: Final = 1.959963984540054
 
 
 class Choice(Struct, frozen=True, kw_only=True):
@@ -34,8 +37,13 @@ class Choice(Struct, frozen=True, kw_only=True):
     table: bool = False
 
 
-def choose(quality: Array, mean: Array, table: Array, market: Market) -> Choice:
-    """Choose the share for out-of-fold predictions (n, K), beside the endpoints' means (K,) and the table's (n, K)."""
+def choose(quality: Array, table: Array, market: Market, labels: Labels) -> Choice:
+    """Choose the share for out-of-fold predictions (n, K), beside those of the category table (n, K).
+
+    Where most cells were not seen, as with one endpoint a request, hulls are too noisy to tell. Then contrasts that
+    explain outcomes out of fold, their slope with an interval above 0, are kept by that slope, at most half of them.
+    """
+    mean = labels.mean
     at = [*(shrunk(quality, mean, share) for share in GRID), table]
     found = heights(at, market)
     points = found.router
@@ -52,7 +60,10 @@ def choose(quality: Array, mean: Array, table: Array, market: Market) -> Choice:
         **_interval("over_means", over_means),
         **_interval("over_table", over_table),
     }
-    proven = min(over_zero[1], over_means[1]) > 0
+    slope = contrast_slope(quality, labels)
+    figures |= dict(zip(("slope", "slope_low", "slope_high"), slope, strict=True))
+    # The best of many points flatters a hull, even that of noise; the slope is not chosen among anything.
+    proven = min(over_zero[1], over_means[1], slope[1]) > 0
     told = f"{_said(over_zero)} over the zero router, {_said(over_means)} over the endpoints' means"
     beside = f"{_said(over_table)} over the category table"
     table_proven = min(table_zero[1], table_means[1]) > 0
@@ -62,6 +73,14 @@ def choose(quality: Array, mean: Array, table: Array, market: Market) -> Choice:
             reason=f"quality.share 0: the category table is served; {told}, {beside}",
             figures={**figures, "share": 0.0},
             table=True,
+        )
+    if not proven and (labels.weight > 0).mean() < SEEN and slope[1] > 0 and slope[0] >= GRID[-2]:
+        share = next(one for one in GRID if one <= min(slope[0], HALF))
+        return Choice(
+            share=share,
+            reason=f"quality.share {share:g}: contrasts explain outcomes, slope {_said(slope)}; their worth for "
+            f"routing cannot be told from so few labels a request: {told}",
+            figures={**figures, "share": share},
         )
     if not proven:
         return Choice(
@@ -74,6 +93,21 @@ def choose(quality: Array, mean: Array, table: Array, market: Market) -> Choice:
         reason=f"quality.share {GRID[best]:g}: {told}, {beside}",
         figures={**figures, "share": GRID[best]},
     )
+
+
+def contrast_slope(quality: Array, labels: Labels) -> tuple[float, float, float]:
+    """Give how much of a predicted contrast shows in outcomes, with its 95 % interval over groups: 1 is all of it."""
+    change = quality - labels.mean
+    common = change.mean(axis=1, keepdims=True)
+    contrast, rest = change - common, labels.score - labels.mean - common
+    square = float((labels.weight * contrast**2).sum())
+    if square <= 0:
+        return 0.0, 0.0, 0.0
+    slope = float((labels.weight * contrast * rest).sum()) / square
+    _, group = np.unique(labels.group, return_inverse=True)
+    pull = (labels.weight * contrast * (rest - slope * contrast)).sum(axis=1)
+    error = float(np.sqrt((np.bincount(group, weights=pull) ** 2).sum())) / square
+    return slope, slope - Z95 * error, slope + Z95 * error
 
 
 def by_route(share: float, route: Array, routes: int) -> Array:
