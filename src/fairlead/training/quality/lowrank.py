@@ -61,10 +61,11 @@ def factorised(score: Array, weight: Array, factors: int, strength: float = 2.0)
     base = (weight * score).sum(axis=0) / np.maximum(seen, 1e-9)
     rest = np.where(weight > 0, score - base, 0.0).astype(np.float64)
     outputs, rng = score.shape[1], np.random.default_rng(0)
-    loadings = rng.normal(0, 0.1, (factors, outputs))
+    loadings: Array = rng.normal(0, 0.1, (factors, outputs))
     loadings[0] = 0.3  # the first factor begins as what lifts everyone
     noise = strength * max(float((weight * rest**2).sum() / max(weight.sum(), 1e-9)), 1e-3)
-    own = np.eye(factors)
+    own: Array = np.eye(factors)
+    found: Array = np.zeros((len(score), factors))
     for _ in range(ROUNDS):
         wide = (loadings.T[:, :, None] * loadings.T[:, None, :]).reshape(outputs, -1)
         gram = (weight @ wide).reshape(-1, factors, factors) + noise * own
@@ -95,7 +96,7 @@ def _ridge(value: Array, target: Array, ridge: float) -> tuple[Array, Array]:
     middle = value.mean(axis=0, dtype=np.float64)
     x, goal = value - middle, target.mean(axis=0)
     gram = (x.T @ x).astype(np.float64) + ridge * np.eye(x.shape[1])
-    weights = np.linalg.solve(gram, x.T @ (target - goal))
+    weights: Array = np.linalg.solve(gram, x.T @ (target - goal))
     return weights, goal - middle @ weights
 
 

@@ -23,8 +23,7 @@ GRID: Final = (1.0, 0.75, 0.5, 0.25, 0.0)  # from most to least: of equals the o
 TIE: Final = 0.0005  # heights nearer than this are equal: less than a resample moves them
 FEW: Final = 50  # labelled requests below which a route counts as never seen
 MANY: Final = 200  # labelled requests from which a route has all of the share
-HALF: Final = 0.5  # the most that a route in between has, and that contrasts have which only a slope speaks for
-SEEN: Final = 0.5  # share of cells with a label, below which hulls say too little
+HALF: Final = 0.5  # the most that a route in between has
 Z95: Final = 1.959963984540054
 
 
@@ -40,8 +39,8 @@ class Choice(Struct, frozen=True, kw_only=True):
 def choose(quality: Array, table: Array, market: Market, labels: Labels) -> Choice:
     """Choose the share for out-of-fold predictions (n, K), beside those of the category table (n, K).
 
-    Where most cells were not seen, as with one endpoint a request, hulls are too noisy to tell. Then contrasts that
-    explain outcomes out of fold, their slope with an interval above 0, are kept by that slope, at most half of them.
+    A few thousand labels of one endpoint a request rarely prove a gain: then the means choose. Keeping contrasts there
+    because they explain outcomes (their slope) was tried, and lost to the means.
     """
     mean = labels.mean
     at = [*(shrunk(quality, mean, share) for share in GRID), table]
@@ -73,14 +72,6 @@ def choose(quality: Array, table: Array, market: Market, labels: Labels) -> Choi
             reason=f"quality.share 0: the category table is served; {told}, {beside}",
             figures={**figures, "share": 0.0},
             table=True,
-        )
-    if not proven and (labels.weight > 0).mean() < SEEN and slope[1] > 0 and slope[0] >= GRID[-2]:
-        share = next(one for one in GRID if one <= min(slope[0], HALF))
-        return Choice(
-            share=share,
-            reason=f"quality.share {share:g}: contrasts explain outcomes, slope {_said(slope)}; their worth for "
-            f"routing cannot be told from so few labels a request: {told}",
-            figures={**figures, "share": share},
         )
     if not proven:
         return Choice(
