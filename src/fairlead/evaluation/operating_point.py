@@ -116,7 +116,7 @@ def no_worse(
     training: Training,
     *,
     margin: float = 0.0,
-    confidence: float = 0.95,
+    confidence: float = 0.975,
     grid: Vector | None = None,
     policy: Policy | None = None,
     seed: int = 0,

@@ -63,9 +63,14 @@ def fit_quality(frame: Frame, plan: HeadPlan, params: Params, *, every_endpoint:
     inputs = inputs_of(part.take(labels.row))
     members = networks(inputs, labels)
     said = [apply(one.platt, net.held) for one, net in members.values()]
-    if head.serve == "forest":
-        said.append(_of_forest(head, part, labels, np.mean(said, axis=0)))
     mixed = np.mean(said, axis=0)
+    if head.serve == "forest":
+        beside = np.mean([*said, _of_forest(head, part, labels, mixed)], axis=0)
+        # Where text is all there is, the forest, which reads no words, can make the mean worse: then it stays out.
+        if _brier(beside, labels) < _brier(mixed, labels):
+            mixed = beside
+        else:
+            head = msgspec.structs.replace(head, serve="table")
     table = _table(part, labels)
     route = part.route[labels.row]
     choice = choose(mixed, table, market_of(part, labels, mixed), labels)
@@ -116,6 +121,10 @@ def _of_forest(head: FittedHead, frame: Frame, labels: Labels, otherwise: Array)
     out = otherwise.copy()
     out[labels.request, frame.endpoint] = head.oof_own
     return out
+
+
+def _brier(quality: Array, labels: Labels) -> float:
+    return float((labels.weight * (labels.score - quality) ** 2).sum())
 
 
 def _table(frame: Frame, labels: Labels) -> Array:

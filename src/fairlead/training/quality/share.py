@@ -14,13 +14,13 @@ from msgspec import Struct
 
 from fairlead.scoring.dense import shrunk
 from fairlead.training.quality.labels import Labels
-from fairlead.training.quality.value import Market, heights
+from fairlead.training.quality.value import Heights, Market, heights
 
 __all__ = ["FEW", "MANY", "Choice", "by_route", "choose"]
 
 Array = np.ndarray[Any, Any]
 GRID: Final = (1.0, 0.75, 0.5, 0.25, 0.0)  # from most to least: of equals the one that changes predictions least
-TIE: Final = 0.0005  # heights nearer than this are equal: less than a resample moves them
+TIE: Final = 0.5  # standard errors of a difference up to which two heights are equal
 FEW: Final = 50  # labelled requests below which a route counts as never seen
 MANY: Final = 200  # labelled requests from which a route has all of the share
 HALF: Final = 0.5  # the most that a route in between has
@@ -46,7 +46,7 @@ def choose(quality: Array, table: Array, market: Market, labels: Labels) -> Choi
     at = [*(shrunk(quality, mean, share) for share in GRID), table]
     found = heights(at, market)
     points = found.router
-    best = int(np.flatnonzero(points[: len(GRID) - 1] >= points[: len(GRID) - 1].max() - TIE)[0])
+    best = _largest(found)
     means, by_table = len(GRID) - 1, len(GRID)
     over_zero, over_means, over_table = found.gain(best), found.gain(best, means), found.gain(best, by_table)
     table_zero, table_means = found.gain(by_table), found.gain(by_table, means)
@@ -84,6 +84,15 @@ def choose(quality: Array, table: Array, market: Market, labels: Labels) -> Choi
         reason=f"quality.share {GRID[best]:g}: {told}, {beside}",
         figures={**figures, "share": GRID[best]},
     )
+
+
+def _largest(found: Heights) -> int:
+    """Find the place in GRID of the largest share above 0 that is as good as the best, as far as resamples can tell."""
+    shares = len(GRID) - 1
+    top = int(found.router[:shares].argmax())
+    short = found.router[top] - found.router[:shares]
+    error = (found.router_again[top] - found.router_again[:shares]).std(axis=1)
+    return int(np.flatnonzero(short <= TIE * error + 1e-9)[0])
 
 
 def contrast_slope(quality: Array, labels: Labels) -> tuple[float, float, float]:
