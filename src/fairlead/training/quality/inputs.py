@@ -21,6 +21,7 @@ __all__ = ["Inputs", "inputs_of"]
 Array = np.ndarray[Any, Any]
 LEAST_SEEN: Final = 20  # a category seen less often teaches a network nothing
 MOST_CODES: Final = 100  # of one column
+TEXTS: Final = 12  # different texts an axis of the projection needs: with fewer it describes those texts, not language
 MOST: Final = 20.0  # standard deviations of a number's farthest value; a rarer mark would swing whole predictions
 
 
@@ -68,8 +69,9 @@ def _projected(frame: Frame, dimensions: int) -> tuple[Projection | None, Array]
     none = np.zeros((len(frame), 0), np.float32)
     if frame.batch.words is None:
         return None, none
+    different = len({words.tobytes() for words in frame.batch.words})
     try:
-        return projections.fit_words(frame.batch.words, dimensions=dimensions)
+        return projections.fit_words(frame.batch.words, dimensions=min(dimensions, max(different // TEXTS, 1)))
     except EvidenceError:  # texts that share no words: the columns alone speak
         return None, none
 

@@ -21,6 +21,8 @@ __all__ = ["FEW", "MANY", "Choice", "by_route", "choose"]
 Array = np.ndarray[Any, Any]
 GRID: Final = (1.0, 0.75, 0.5, 0.25, 0.0)  # from most to least: of equals the one that changes predictions least
 TIE: Final = 0.5  # standard errors of a difference up to which two heights are equal
+LEAST: Final = 1e-6  # a gain: less is rounding
+NEAR: Final = 0.1  # share of the gain over the means up to which they are equal
 FEW: Final = 50  # labelled requests below which a route counts as never seen
 MANY: Final = 200  # labelled requests from which a route has all of the share
 HALF: Final = 0.5  # the most that a route in between has
@@ -62,10 +64,10 @@ def choose(quality: Array, table: Array, market: Market, labels: Labels) -> Choi
     slope = contrast_slope(quality, labels)
     figures |= dict(zip(("slope", "slope_low", "slope_high"), slope, strict=True))
     # The best of many points flatters a hull, even that of noise; the slope is not chosen among anything.
-    proven = min(over_zero[1], over_means[1], slope[1]) > 0
+    proven = min(over_zero[1], over_means[1], slope[1]) > LEAST
     told = f"{_said(over_zero)} over the zero router, {_said(over_means)} over the endpoints' means"
     beside = f"{_said(over_table)} over the category table"
-    table_proven = min(table_zero[1], table_means[1]) > 0
+    table_proven = min(table_zero[1], table_means[1]) > LEAST
     if table_proven and (not proven or over_table[2] < 0):
         return Choice(
             share=0.0,
@@ -90,7 +92,7 @@ def _largest(found: Heights) -> int:
     """Find the place in GRID of the largest share above 0 that is as good as the best, as far as resamples can tell."""
     shares = len(GRID) - 1
     top = int(found.router[:shares].argmax())
-    short = found.router[top] - found.router[:shares]
+    short = found.router[top] - found.router[:shares] - NEAR * max(found.router[top] - found.router[shares], 0.0)
     error = (found.router_again[top] - found.router_again[:shares]).std(axis=1)
     return int(np.flatnonzero(short <= TIE * error + 1e-9)[0])
 
