@@ -8,7 +8,7 @@ five folds are put together first. AIQ_b is the mean height of the non-decreasin
 cheapest single model and the best one, over 61 prices; the zero router is the hull of the single models. APGR and CPT
 are RouteLLM's, with the predicted advantage of the strong model as the score; its published best is beside them (its
 labels are from other data than these test prompts, ours are not). Intervals are bootstraps over prompts. With `bandit`
-the learner has one label a prompt; the table and the means beside it know all of them.
+the learner has one label a prompt, with `--labels` a few prompts; the table, by task, and the means know all of them.
 
 What was computed is kept in `--keep` and not computed again.
 """
