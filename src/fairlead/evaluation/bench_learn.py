@@ -20,6 +20,7 @@ from fairlead.training import calibrate, spec, tables
 from fairlead.training.fit import FOLDS, FittedHead, fit_head
 from fairlead.training.frame import Frame, folds_of
 from fairlead.training.predictor import collect
+from fairlead.training.quality import fit_quality
 from fairlead.training.spec import HeadPlan, Spec
 
 __all__ = ["Learned", "learn"]
@@ -50,7 +51,10 @@ def learn(frame: Frame, models: Path, labels: str) -> Learned:
     fitted: dict[str, FittedHead] = {}
     predictors = []
     for one in _specs(models, priced=rates is not None):
-        heads = [fit_head(frame, plan, one.params, every_endpoint=not full) for plan in _possible(frame, one)]
+        fit = fit_quality if one.method == "ensemble" else fit_head
+        heads: list[FittedHead] = [
+            fit(frame, plan, one.params, every_endpoint=not full) for plan in _possible(frame, one)
+        ]
         if heads:
             margins = _margins(frame, heads[0]) if one.name == "quality" else None
             predictors.append(collect(frame, one, heads, margins))
@@ -74,7 +78,10 @@ def learn(frame: Frame, models: Path, labels: str) -> Learned:
         table=_table_training(frame, stand_in, full),
         stand_in=stand_in,
         singles=singles,
-        reports={name: {"serve": head.serve, "trees": head.trees, **head.metrics} for name, head in fitted.items()},
+        reports={
+            name: {"serve": head.serve, "trees": head.trees, **head.metrics, "reason": getattr(head, "reason", "")}
+            for name, head in fitted.items()
+        },
     )
 
 

@@ -12,7 +12,8 @@ from msgspec import Struct
 from fairlead.errors import ReadError, UsageError
 from fairlead.scoring.manifest import Column
 from fairlead.scoring.predict import Batch
-from fairlead.scoring.request import TEXT_FEATURES, text_features
+from fairlead.scoring.request import TEXT_FEATURES
+from fairlead.scoring.text import read
 from fairlead.training.frame import Frame
 
 __all__ = ["Matrix", "frame_of", "read_matrix", "requests_of"]
@@ -79,11 +80,13 @@ def read_matrix(matrix: Path, train: Path, test: Path, metadata: tuple[str, ...]
 def requests_of(rows: pl.DataFrame, known: tuple[str, ...]) -> Batch:
     """Take the request features of a matrix's rows; each distinct prompt is read once."""
     prompts, index = np.unique(rows["prompt"].fill_null("").to_numpy(), return_inverse=True)
-    text = np.array([text_features(prompt) for prompt in prompts], dtype=np.float32).reshape(-1, len(TEXT_FEATURES))
+    found = [read(prompt) for prompt in prompts]
+    text = np.array([features for features, _ in found], dtype=np.float32).reshape(-1, len(TEXT_FEATURES))
+    words = tuple(found[place][1] for place in index.tolist()) if prompts.any() else None
     scalars = {name: np.array(_plain(rows[name]).to_list(), dtype=object) for name in known}
     if known:
         scalars["route"] = np.array([None if v is None else str(v) for v in rows[known[0]]], dtype=object)
-    return Batch(text=text[index], scalars=scalars)
+    return Batch(text=text[index], scalars=scalars, words=words)
 
 
 def frame_of(matrix: Matrix) -> Frame:

@@ -7,10 +7,11 @@ one-sided confidence. Prices are tested from dear to cheap and testing stops at 
 testing, Maurer, Hothorn and Lehmacher 1995), so trying many costs no confidence. Choosing by the point estimate
 instead broke such floors in up to 58 % of splits, this way in 0 to 12 %.
 
-`no_worse` makes an aim: the best single's quality in expectation, at the least cost. Neither simple statistic serves
-it. The point estimate picks lucky prices when requests are few; a 95 % bound mostly gives up and stays with the best
-single. So the choice is repeated on resampled requests, the best single chosen anew in each, and the price is taken
-which `confidence` of them would not go above.
+`no_worse` makes an aim: the best single's quality, at the least cost. Neither simple statistic serves it. The point
+estimate picks lucky prices when requests are few; a 95 % bound of the difference mostly gives up and stays with the
+best single, which may be the worse choice. So the choice is repeated on resampled requests, the best single chosen anew
+in each, and the price is taken which `confidence` of them would not go below: a one-sided bound of the price. Over 100
+halvings of two public sets it fell below the best single in 3 and 7; at 95 % in 4 and 11.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def no_worse(
     training: Training,
     *,
     margin: float = 0.0,
-    confidence: float = 0.8,
+    confidence: float = 0.975,
     grid: Vector | None = None,
     policy: Policy | None = None,
     seed: int = 0,

@@ -20,6 +20,7 @@ from fairlead.publish.pack import pack
 from fairlead.publish.replay import audit, audit_rows
 from fairlead.scoring.heads import HEADS
 from fairlead.scoring.manifest import FORMAT, Endpoint, HeadSpec, Manifest
+from fairlead.scoring.parts import PARTS
 from fairlead.scoring.policies import make
 from fairlead.scoring.snapshot import CURRENT, LAST_GOOD, Head, Snapshot
 from fairlead.scoring.table import CategoryTable
@@ -150,6 +151,7 @@ def assemble(
         margin_edges=np.zeros(0) if bounds is None or bounds.margin_edges is None else bounds.margin_edges,
         margins=np.ones((count, 1)) if bounds is None or bounds.margins is None else bounds.margins,
         reference=newest.reference,
+        parts=next((h.parts for p in predictors for h in p.heads if h.parts is not None), PARTS),
     )
 
 

@@ -64,12 +64,14 @@ class Dense(Struct, frozen=True, kw_only=True):
     `inputs` (D, 2) int32 says where each input comes from: (-1, j) is value j of the text's projection, (c, -1) the
     number in column c of the snapshot, (c, k) whether that column's category is k. `mean` (K,) float32 is each
     endpoint's mean quality, `share` how much of the contrasts is kept, in the mean of all learners: 1 all, 0 none.
+    `routes` (routes + 1,) float32 says it for each route, the last for one never seen; None: the same for all.
     """
 
     inputs: Array
     heads: dict[str, DenseHead]
     mean: Array
     share: float
+    routes: Array | None = None
 
     @property
     def reads_text(self) -> bool:
@@ -92,7 +94,18 @@ class Dense(Struct, frozen=True, kw_only=True):
         mean: Array = np.mean([head.predict(row) for head in self.heads.values()], axis=0)
         return mean
 
-    def check(self, endpoints: int, columns: int, dimensions: int, name: str) -> None:
+    def share_at(self, route: Array) -> Array | float:
+        """Give the share for places of routes (...), the last for one never seen: (..., 1)."""
+        return self.share if self.routes is None else self.routes[route][..., None].astype(np.float64)
+
+    def share_of(self, route: float) -> float:
+        """Give the share for one route's code, NaN for none."""
+        if self.routes is None:
+            return self.share
+        last = len(self.routes) - 1
+        return float(self.routes[int(route) if 0 <= route < last else last])
+
+    def check(self, endpoints: int, columns: int, dimensions: int, name: str, routes: int = 0) -> None:
         """Refuse what could index outside itself or give no number: SnapshotRefusedError says what is wrong."""
         inputs = len(self.inputs)
         _need(self.inputs.shape == (inputs, 2) and self.inputs.dtype == np.int32 and bool(self.heads), "inputs", name)
@@ -100,6 +113,9 @@ class Dense(Struct, frozen=True, kw_only=True):
         _need(bool((column >= -1).all() and (column < columns).all() and (code >= -1).all()), "inputs", name)
         _need(bool(((code[column < 0] >= 0) & (code[column < 0] < dimensions)).all()), "inputs", name)
         _need(self.mean.shape == (endpoints,) and _finite(self.mean) and 0 <= self.share <= 1, "mean", name)
+        if self.routes is not None:
+            within = _finite(self.routes) and bool(((self.routes >= 0) & (self.routes <= 1)).all())
+            _need(self.routes.shape == (routes + 1,) and within, "routes", name)
         for key, head in self.heads.items():
             _need(head.center.shape == head.scale.shape == (inputs,), f"{key}.center", name)
             _need(head.platt.shape == (2, endpoints) and bool(head.layers), f"{key}.platt", name)
@@ -112,8 +128,8 @@ class Dense(Struct, frozen=True, kw_only=True):
             _need(width == endpoints, f"{key}.{len(head.layers) - 1}", name)
 
 
-def shrunk(quality: Array, mean: Array, share: float) -> Array:
-    """Shrink contrasts between endpoints: quality (..., K), mean (K,) -> (..., K), kept within 0 and 1.
+def shrunk(quality: Array, mean: Array, share: Array | float) -> Array:
+    """Shrink contrasts between endpoints: quality (..., K), mean (K,), share (..., 1) -> (..., K) within 0 and 1.
 
     >>> shrunk(np.array([0.9, 0.5]), np.array([0.6, 0.4]), 0.0).round(3).tolist()
     [0.8, 0.6]

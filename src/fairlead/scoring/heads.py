@@ -174,12 +174,12 @@ class Heads(Struct, frozen=True, kw_only=True):
         failure[:] = value[8]
         return out
 
-    def blend(self, predicted: Array, quality: Array, by_dense: float, mean: Array, share: float) -> None:
+    def blend(self, predicted: Array, quality: Array, by_dense: float, mean: Array, share: Array | float) -> None:
         """Put the mean of all learners of quality into predictions (7, ..., K), in place, bound included.
 
         `quality` (..., K) is the networks' mean and `by_dense` its share in the mean of all. Contrasts between
-        endpoints are shrunk only then: to `mean` (K,) and what is common, and `share` of the rest. Where the forest
-        says nothing, the networks alone do.
+        endpoints are shrunk only then: to `mean` (K,) and what is common, and `share` (..., 1) of the rest. Where the
+        forest says nothing, the networks alone do.
         """
         own = predicted[0]
         mixed = quality.astype(np.float64)

@@ -38,6 +38,8 @@ def to_arrays(parts: Parts) -> dict[str, Array]:
         arrays["dense.inputs"] = parts.dense.inputs
         arrays["dense.mean"] = parts.dense.mean
         arrays["dense.share"] = np.array([parts.dense.share], np.float32)
+        if parts.dense.routes is not None:
+            arrays["dense.routes"] = parts.dense.routes
         for name, head in parts.dense.heads.items():
             key = f"dense.{name}"
             arrays |= {f"{key}.center": head.center, f"{key}.scale": head.scale, f"{key}.platt": head.platt}
@@ -47,7 +49,7 @@ def to_arrays(parts: Parts) -> dict[str, Array]:
     return arrays
 
 
-def from_arrays(arrays: dict[str, Array], endpoints: int, columns: int, name: str) -> Parts:
+def from_arrays(arrays: dict[str, Array], endpoints: int, columns: int, name: str, routes: int = 0) -> Parts:
     """Read and check the parts; SnapshotRefusedError names what is missing or off."""
     projection = None
     try:
@@ -62,10 +64,11 @@ def from_arrays(arrays: dict[str, Array], endpoints: int, columns: int, name: st
             heads={head: _head(arrays, f"dense.{head}") for head in names},
             mean=arrays["dense.mean"],
             share=float(arrays["dense.share"].item()),
+            routes=arrays.get("dense.routes"),
         )
     except (KeyError, ValueError, IndexError) as fault:
         raise SnapshotRefusedError(f"{name}: dense heads that cannot be read ({fault}); publish it again") from fault
-    dense.check(endpoints, columns, 0 if projection is None else projection.rows.shape[1], name)
+    dense.check(endpoints, columns, 0 if projection is None else projection.rows.shape[1], name, routes)
     return Parts(projection=projection, dense=dense)
 
 

@@ -125,8 +125,8 @@ class Predictor:
             words = [_NO_WORDS] * len(batch) if batch.words is None else batch.words
             said = np.array([self._dense.of(*pair) for pair in zip(words, rows, strict=True)], dtype=np.float32)
             own = self._dense.dense
-            said = said.reshape(predicted.shape[1:])
-            self._heads.blend(predicted, said, self._by_dense, own.mean, own.share)
+            said, share = said.reshape(predicted.shape[1:]), own.share_at(self._heads.table_row(route))
+            self._heads.blend(predicted, said, self._by_dense, own.mean, share)
         found = dict(zip(PREDICTED, predicted, strict=True))
         if not self.says_failure:
             del found["failure"]
@@ -142,7 +142,8 @@ class Predictor:
         counted = number(request.scalar("input_tokens"))
         predicted = self.one(row, route=route, input_tokens=counted, base_tokens=guess)
         if self._dense is not None:
-            self._dense.join(predicted, words, row, self._heads, self._by_dense, self._dense.dense.share)
+            share = self._dense.dense.share_of(route)
+            self._dense.join(predicted, words, row, self._heads, self._by_dense, share)
         return predicted
 
     def one(

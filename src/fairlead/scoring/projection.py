@@ -21,7 +21,7 @@ from fairlead.errors import SnapshotRefusedError
 from fairlead.scoring import text as texts
 from fairlead.scoring.text import tables
 
-__all__ = ["Projection", "compiled", "grams", "hashed_counts", "normalised", "weights"]
+__all__ = ["Projection", "compiled", "counted_words", "grams", "hashed_counts", "normalised", "weights"]
 
 Array = np.ndarray[Any, Any]
 _JOIN: Final = np.uint64(tables.JOIN)
@@ -45,7 +45,7 @@ class Projection(Struct, frozen=True, kw_only=True):
             out = np.empty(self.rows.shape[1], np.float32)
             kernels.project(words, self.rows, self.idf, out)
             return out
-        ids, counts = _counted(words, len(self.idf))
+        ids, counts = counted_words(words, len(self.idf))
         return normalised(weights(ids, counts, self.idf) @ self.rows[ids])
 
     def check(self, name: str) -> None:
@@ -65,7 +65,7 @@ class Projection(Struct, frozen=True, kw_only=True):
 
 def hashed_counts(text: str, buckets: int) -> tuple[Array, Array]:
     """Count a text's words and word pairs in hashed buckets: (ids, counts), each bucket once, in rising order."""
-    return _counted(texts.read(text)[1], buckets)
+    return counted_words(texts.read(text)[1], buckets)
 
 
 def grams(words: Array) -> Array:
@@ -86,7 +86,8 @@ def normalised(vector: Array) -> Array:
     return scaled
 
 
-def _counted(words: Array, buckets: int) -> tuple[Array, Array]:
+def counted_words(words: Array, buckets: int) -> tuple[Array, Array]:
+    """The same for the hashes of a text's words, as `text.read` gives them."""
     shift = np.uint64(64 - (buckets.bit_length() - 1))
     return np.unique((grams(words) >> shift).view(np.intp), return_counts=True)
 

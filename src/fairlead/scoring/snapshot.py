@@ -206,7 +206,7 @@ def _build(manifest: Manifest, arrays: Arrays, sha256: str, name: str) -> Snapsh
         margins=_expect(arrays, "margins", (endpoints, len(edges) + 1), name),
         reference=_expect(arrays, "reference", (columns,), name) if "reference" in arrays else None,
         sha256=sha256,
-        parts=from_arrays(arrays, endpoints, columns, name),
+        parts=from_arrays(arrays, endpoints, columns, name, len(manifest.categories.get("route", []))),
     )
 
 

@@ -68,7 +68,7 @@ class Frame(Struct, frozen=True, kw_only=True):
     @property
     def route(self) -> Array:
         """Code of each row's route, NaN where it has none."""
-        return column_values(self.batch, Column("route", "request", "category"), self._codes())
+        return column_values(self.batch, Column("route", "request", "category"), self.codes)
 
     @property
     def base_tokens(self) -> Array:
@@ -85,7 +85,7 @@ class Frame(Struct, frozen=True, kw_only=True):
             if column.owner == "state":
                 rows[:, index] = self.state_now[column.name]
             elif column.owner == "endpoint":
-                codes = self._codes()[column.name]
+                codes = self.codes[column.name]
                 values = self.endpoints if column.name == "endpoint" else self.providers
                 rows[:, index] = [codes[value] for value in values]
         return rows
@@ -97,11 +97,19 @@ class Frame(Struct, frozen=True, kw_only=True):
         """
         row = np.full(len(self.columns), np.nan)
         part = self.take(np.unique(np.linspace(0, max(len(self) - 1, 0), _TYPICAL_ROWS).astype(np.int64)))
-        codes = self._codes()
+        codes = self.codes
         for index, column in enumerate(self.columns):
             if column.owner == "request" and len(part):
                 row[index] = _typical(column_values(part.batch, column, codes), column.kind)
         return row
+
+    def request_columns(self) -> Array:
+        """Give what is known of each request (n, columns): NaN for columns of endpoints and their state."""
+        out = np.full((len(self), len(self.columns)), np.nan)
+        for place, column in enumerate(self.columns):
+            if column.owner == "request" and column.name not in self.hidden:
+                out[:, place] = column_values(self.batch, column, self.codes)
+        return out
 
     def rows(self, index: Array | None = None) -> Array:
         """Give the forests' input (n, columns): each row with the endpoint that served it, state as of then.
@@ -111,7 +119,7 @@ class Frame(Struct, frozen=True, kw_only=True):
         keep = slice(None) if index is None else index
         rows = self.endpoint_rows()[self.endpoint[keep]]
         batch = self.batch if index is None else _part(self.batch, index)
-        codes = self._codes()
+        codes = self.codes
         for place, column in enumerate(self.columns):
             if column.name in self.hidden:
                 continue
@@ -152,7 +160,9 @@ class Frame(Struct, frozen=True, kw_only=True):
             categories=other.categories,
         )
 
-    def _codes(self) -> dict[str, dict[str, int]]:
+    @property
+    def codes(self) -> dict[str, dict[str, int]]:
+        """Give the code of each category, by column; for an embedding, how long it is."""
         codes = {name: {value: code for code, value in enumerate(values)} for name, values in self.categories.items()}
         return {**codes, embedding.NAME: {"": embedding.width_of(column.name for column in self.columns)}}
 
@@ -166,7 +176,11 @@ def folds_of(group: Array, folds: int) -> Array:
 
 
 def _part(batch: Batch, keep: Array) -> Batch:
-    return Batch(text=batch.text[keep], scalars={name: values[keep] for name, values in batch.scalars.items()})
+    words = batch.words
+    if words is not None:
+        words = tuple(words[row] for row in np.arange(len(batch))[keep].tolist())
+    scalars = {name: values[keep] for name, values in batch.scalars.items()}
+    return Batch(text=batch.text[keep], scalars=scalars, words=words)
 
 
 def _typical(values: Array, kind: str) -> float:

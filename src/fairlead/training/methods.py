@@ -13,6 +13,7 @@ from fairlead.training.fit import FittedHead, fit_head, learnable
 from fairlead.training.forest import Binned
 from fairlead.training.frame import Frame
 from fairlead.training.predictor import TrainedPredictor, collect
+from fairlead.training.quality import fit_quality
 from fairlead.training.spec import Spec
 
 __all__ = ["METHODS", "Method", "by_forest"]
@@ -29,7 +30,13 @@ def by_forest(frame: Frame, spec: Spec) -> tuple[TrainedPredictor, list[FittedHe
     return collect(frame, spec, fitted, _margins(frame, fitted)), fitted
 
 
-METHODS: Final[dict[str, Method]] = {"forest": by_forest, "rates": by_rates}
+def by_ensemble(frame: Frame, spec: Spec) -> tuple[TrainedPredictor, list[FittedHead]]:
+    """Fit quality as the mean of networks and a forest, contrasts between endpoints shrunk."""
+    fitted = [fit_quality(frame, plan, spec.params) for plan in spec.heads]
+    return collect(frame, spec, fitted, _margins(frame, fitted)), fitted
+
+
+METHODS: Final[dict[str, Method]] = {"forest": by_forest, "ensemble": by_ensemble, "rates": by_rates}
 
 
 def _margins(frame: Frame, fitted: list[FittedHead]) -> tuple[Array, Array] | None:

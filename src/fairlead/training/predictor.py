@@ -11,12 +11,14 @@ import numpy as np
 from msgspec import Struct, field
 from safetensors.numpy import load_file, save_file
 
-from fairlead.errors import ModelError
+from fairlead.errors import ModelError, SnapshotRefusedError
 from fairlead.scoring.manifest import Column
+from fairlead.scoring.parts import Parts, from_arrays, to_arrays
 from fairlead.scoring.request import FEATURE_VERSION
 from fairlead.scoring.table import CategoryTable
 from fairlead.training.fit import FittedHead
 from fairlead.training.frame import Frame
+from fairlead.training.quality.replay import blended
 from fairlead.training.spec import HeadPlan, Spec
 
 __all__ = ["TrainedHead", "TrainedPredictor", "collect", "own_predictions", "read", "write"]
@@ -43,6 +45,8 @@ class TrainedHead(Struct, kw_only=True, omit_defaults=True):
     scale: Array = field(default_factory=_nothing)
     oof: Array = field(default_factory=_nothing)
     oof_ids: list[str] = field(default_factory=list)
+    reason: str = ""
+    parts: Parts | None = None  # networks beside the forest, for quality
 
 
 class TrainedPredictor(Struct, kw_only=True):
@@ -98,6 +102,8 @@ def own_predictions(predictor: TrainedPredictor, head: TrainedHead, frame: Frame
     if head.serve == "forest":
         value = value + lgb.Booster(model_str=head.booster).predict(frame.rows(), raw_score=True)
         value = value + head.offset[frame.endpoint]
+    if head.parts is not None and head.parts.dense is not None:
+        value = blended(value, head.serve == "forest", head.parts, frame)
     return value
 
 
@@ -112,6 +118,8 @@ def write(predictor: TrainedPredictor, folder: Path) -> None:
         for part in ("table", "offset", "scale", "oof"):
             kind = np.float32 if part == "oof" else np.float64
             arrays[f"{head.plan.name}.{part}"] = np.ascontiguousarray(getattr(head, part), dtype=kind)
+        if head.parts is not None:
+            arrays |= {f"{head.plan.name}.parts.{key}": array for key, array in to_arrays(head.parts).items()}
         (folder / f"{head.plan.name}.lgb.txt").write_text(head.booster, encoding="utf-8")
     save_file(arrays, folder / "arrays.safetensors")
     plain = msgspec.to_builtins(predictor, enc_hook=lambda _array: None)  # arrays have a file of their own
@@ -129,13 +137,20 @@ def read(folder: Path) -> TrainedPredictor:
             head.booster = (folder / f"{head.plan.name}.lgb.txt").read_text(encoding="utf-8")
             for part in ("table", "offset", "scale", "oof"):
                 setattr(head, part, arrays[f"{head.plan.name}.{part}"])
-    except (OSError, msgspec.MsgspecError, KeyError) as fault:
+            mine = f"{head.plan.name}.parts."
+            own = {key.removeprefix(mine): array for key, array in arrays.items() if key.startswith(mine)}
+            if own:
+                sizes = (len(predictor.endpoints), len(predictor.columns))
+                head.parts = from_arrays(own, *sizes, str(folder), len(predictor.categories.get("route", [])))
+    except (OSError, msgspec.MsgspecError, KeyError, SnapshotRefusedError) as fault:
         raise ModelError(f"{folder}: the registered predictor cannot be read ({fault}); train again") from fault
     return predictor
 
 
 def _without_arrays(plain: dict[str, Any]) -> dict[str, Any]:
-    heads = [{k: v for k, v in head.items() if v is not None and k != "booster"} for head in plain["heads"]]
+    heads = [
+        {k: v for k, v in head.items() if v is not None and k not in ("booster", "parts")} for head in plain["heads"]
+    ]
     return {**{k: v for k, v in plain.items() if v is not None}, "heads": heads}
 
 
@@ -153,4 +168,6 @@ def _head(frame: Frame, head: FittedHead) -> TrainedHead:
         scale=head.scale,
         oof=head.oof[newest],
         oof_ids=[str(name) for name in frame.ids[head.rows][newest]],
+        reason=getattr(head, "reason", ""),
+        parts=getattr(head, "parts", None),
     )

@@ -48,12 +48,15 @@ class Gate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One predictor as declared; `name` is the file's."""
+    """One predictor as declared; `name` is the file's.
+
+    `method` "forest" fits a category table and a LightGBM forest, "ensemble", for quality alone, networks beside them.
+    """
 
     features: list[str]
     heads: list[HeadPlan]
     gate: Gate
-    method: Literal["forest", "rates"] = "forest"
+    method: Literal["forest", "ensemble", "rates"] = "forest"
     params: Params = Params()
     name: str = ""
 
@@ -77,6 +80,8 @@ def read(path: Path) -> Spec:
             )
         if (head.target == "failed") != (spec.method == "rates"):
             raise ModelError(f'{path}: head {head.name!r}: `method = "rates"` is for the target failed, and it alone')
+        if spec.method == "ensemble" and head.target != "quality":
+            raise ModelError(f"{path}: an ensemble predicts quality alone, not {head.target}; leave `method` out")
     return msgspec.structs.replace(spec, name=path.stem)
 
 

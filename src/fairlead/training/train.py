@@ -29,6 +29,7 @@ class HeadReport(Struct, frozen=True, kw_only=True):
     serve: str
     trees: int
     metrics: dict[str, float]
+    reason: str = ""  # of an ensemble: why it keeps as much of the contrasts between endpoints as it does
 
 
 class TrainReport(Struct, frozen=True, kw_only=True):
@@ -80,7 +81,10 @@ def train(
                 reason=verdict.reason,
                 rows=len(own),
                 trained_until=_moment(candidate.trained_until),
-                heads=[HeadReport(name=h.plan.name, serve=h.serve, trees=h.trees, metrics=h.metrics) for h in fitted],
+                heads=[
+                    HeadReport(name=h.plan.name, serve=h.serve, trees=h.trees, metrics=h.metrics, reason=h.reason)
+                    for h in candidate.heads
+                ],
             )
         )
     if progress:
