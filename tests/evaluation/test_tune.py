@@ -35,11 +35,12 @@ def test_a_goal_that_does_not_exist_is_wrong_use(trained):
 
 
 def test_the_choice_rests_on_training_requests_alone(trained):
+    from fairlead.training.champions import champion_of
     from fairlead.training.registry import Registry
 
     here, _ = trained
     registry = Registry(here.registry)
-    quality = registry.champion("quality").predictor
+    quality = champion_of(registry, "quality").predictor
     ids = set(quality.heads[0].oof_ids)
 
     from fairlead import features

@@ -129,9 +129,10 @@ def test_a_setting_that_cannot_be_meant_is_named(tmp_path, text, fault):
 
 def test_a_published_projects_endpoints_have_what_is_known_of_them(trained):
     made, _ = trained
+    from fairlead.training.champions import champion_of
     from fairlead.training.registry import Registry
 
-    predictor = Registry(made.registry).champion("quality").predictor
+    predictor = champion_of(Registry(made.registry), "quality").predictor
 
     assert [end.name for end in endpoints_in(made, predictor)] == predictor.endpoints
     assert set(regions_of(made)) <= set(predictor.endpoints)

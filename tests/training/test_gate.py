@@ -3,6 +3,7 @@ from msgspec.structs import replace
 
 from fairlead import features
 from fairlead.training import gate, logs, spec
+from fairlead.training.champions import champion_of
 from fairlead.training.fit import fit_head
 from fairlead.training.predictor import collect
 from fairlead.training.registry import Registry
@@ -18,7 +19,7 @@ def fitted(here):
 
 def test_the_gate_lets_the_better_through_and_stops_the_worse(trained):
     here, _ = trained
-    champion = Registry(here.registry).champion("quality").predictor
+    champion = champion_of(Registry(here.registry), "quality").predictor
     frame, heads, candidate = fitted(here)
 
     first = gate.judge(candidate, heads, None, frame)
@@ -38,7 +39,7 @@ def test_the_gate_lets_the_better_through_and_stops_the_worse(trained):
 
 def test_without_fresh_rows_the_recorded_losses_are_compared(trained):
     here, _ = trained
-    champion = Registry(here.registry).champion("quality").predictor
+    champion = champion_of(Registry(here.registry), "quality").predictor
     frame, heads, candidate = fitted(here)
     later = replace(champion, trained_until=float(frame.time.max()) + 1)
     lucky = replace(later, heads=[replace(head, metrics={"loss_served": 1e-6}) for head in later.heads])
@@ -49,7 +50,7 @@ def test_without_fresh_rows_the_recorded_losses_are_compared(trained):
 
 def test_predictors_declared_anew_are_not_held_against_the_old(trained):
     here, _ = trained
-    champion = Registry(here.registry).champion("quality").predictor
+    champion = champion_of(Registry(here.registry), "quality").predictor
     frame, heads, candidate = fitted(here)
     fewer = replace(champion, heads=[])
     others = replace(champion, spec=replace(champion.spec, features=["request_shape.route"]))

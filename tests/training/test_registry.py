@@ -8,13 +8,15 @@ from fairlead.publish import publish
 from fairlead.scoring import Snapshot
 from fairlead.scoring.snapshot import CURRENT
 from fairlead.training import predictor as files
+from fairlead.training.card import entry_of
+from fairlead.training.champions import champion_of
 from fairlead.training.registry import Registry
 
 
 def test_what_was_trained_is_registered_as_champion_and_reads_back(trained):
     here, _ = trained
 
-    champions = {name: Registry(here.registry).champion(name) for name in ("cost", "latency", "quality", "none")}
+    champions = {name: champion_of(Registry(here.registry), name) for name in ("cost", "latency", "quality", "none")}
 
     assert {name: one.version for name, one in champions.items() if one} == {"cost": 1, "latency": 1, "quality": 1}
     assert champions["none"] is None
@@ -24,7 +26,7 @@ def test_what_was_trained_is_registered_as_champion_and_reads_back(trained):
 
 def test_a_predictor_written_and_read_is_the_same(trained, tmp_path):
     here, _ = trained
-    first = Registry(here.registry).champion("latency").predictor
+    first = champion_of(Registry(here.registry), "latency").predictor
 
     files.write(first, tmp_path / "copy")
     again = files.read(tmp_path / "copy")
@@ -44,27 +46,27 @@ def test_nothing_in_the_registry_is_pickled(trained):
 
     suffixes = {path.suffix for path in here.registry.rglob("*") if path.is_file()}
 
-    assert suffixes <= {".db", ".txt", ".json", ".safetensors", ".yaml", ""}
+    assert suffixes <= {".db", ".txt", ".json", ".safetensors", ".yaml", ".md", ""}
 
 
 def test_a_tampered_artifact_is_not_loaded(project, trained, tmp_path):
     here, _ = trained
     registry = Registry(tmp_path / "registry")
-    champion = Registry(here.registry).champion("quality").predictor
-    registered = registry.register(champion, "first")
+    champion = champion_of(Registry(here.registry), "quality")
+    registered = registry.register(entry_of(champion.predictor, champion.rows, "first"), "first")
     registry.promote(registered)
-    assert registry.champion("quality").version == 1
+    assert champion_of(registry, "quality").version == 1
 
     text = next((tmp_path / "registry").rglob("quality.lgb.txt"))
     text.write_text(text.read_text().replace("leaf_value=", "leaf_value=1", 1))
 
     with pytest.raises(ModelError, match="quality version 1: its files do not match their SHA-256"):
-        registry.champion("quality")
+        champion_of(registry, "quality")
 
 
 def test_a_missing_file_says_to_train_again(trained, tmp_path):
     here, _ = trained
-    files.write(Registry(here.registry).champion("quality").predictor, tmp_path / "copy")
+    files.write(champion_of(Registry(here.registry), "quality").predictor, tmp_path / "copy")
     (tmp_path / "copy" / "arrays.safetensors").unlink()
 
     with pytest.raises(ModelError, match=r"cannot be read .* train again"):
@@ -102,7 +104,7 @@ def test_predictors_of_different_vocabularies_are_not_published_together(trained
 
     here, _ = trained
     registry = Registry(here.registry)
-    cost, quality = (registry.champion(name).predictor for name in ("cost", "quality"))
+    cost, quality = (champion_of(registry, name).predictor for name in ("cost", "quality"))
     other = replace(quality, endpoints=["another", *quality.endpoints[1:]])
 
     with pytest.raises(GateError, match="trained on different endpoints, routes or features; run `fairlead train`"):

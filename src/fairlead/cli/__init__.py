@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from fairlead.cli import lab, money, receive, show, stages
+from fairlead.cli import lab, money, receive, registry, show, stages
 from fairlead.errors import FairleadError, UsageError
 
 __all__ = ["app", "main"]
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _command in (*stages.COMMANDS, *receive.COMMANDS, *money.COMMANDS, *lab.COMMANDS):
+for _command in (*stages.COMMANDS, *receive.COMMANDS, *money.COMMANDS, *registry.COMMANDS, *lab.COMMANDS):
     app.command()(_command)
 
 

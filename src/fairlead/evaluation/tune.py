@@ -14,6 +14,7 @@ from fairlead.evaluation.operating_point import OperatingPoint, Training
 from fairlead.project import Project
 from fairlead.publish import endpoints_in
 from fairlead.training import logs, tables
+from fairlead.training.champions import champion_of
 from fairlead.training.fit import FOLDS
 from fairlead.training.frame import Frame, folds_of
 from fairlead.training.predictor import TrainedHead, TrainedPredictor
@@ -45,8 +46,8 @@ def tune(project: Project, *, goal: str | None = None, floor: float | None = Non
     goal, share = goal or settings.get("goal", "status_quo"), floor or settings.get("floor_share", 0.99)
     if goal not in GOALS:
         raise UsageError(f"no goal named {goal!r}; there are {', '.join(GOALS)}")
-    registry = Registry(project.registry)
-    champions = {name: registry.champion(name) for name in ("quality", "cost")}
+    registry = Registry.of(project)
+    champions = {name: champion_of(registry, name) for name in ("quality", "cost")}
     if not all(champions.values()):
         raise GateError("quality and cost have no champion yet; run `fairlead train`")
     quality, cost = (champion.predictor for champion in champions.values() if champion)

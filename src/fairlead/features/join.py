@@ -36,8 +36,10 @@ left join (select source, request_id, event_id as final_event_id from requests) 
     on attempts.source = last.source and attempts.request_id = last.request_id
 left join labels_now as labels on attempts.request_id = labels.request_id
 {joins}
+{where}
 order by attempts.start_time, attempts.event_id
 """
+_NEWEST: Final = "select (select moment from label_horizon), (select max(ingested_at) from attempts)"
 
 
 class Joined(Struct, frozen=True, kw_only=True):
@@ -45,7 +47,8 @@ class Joined(Struct, frozen=True, kw_only=True):
 
     `rows` has one row an attempt, with its request's label as `quality`. `request_columns` and `state_columns` name
     the features that describe the request and the endpoint; `table_of` says which file a column came from. `text`
-    stays one list column. `state_now` has a row an endpoint: the state columns as of now.
+    stays one list column. `state_now` has a row an endpoint: the state columns as of now. `horizon` is the newest
+    moment that the lake knows of, `loaded_until` when its newest attempt was loaded; None in an empty lake.
     """
 
     rows: pl.DataFrame
@@ -53,14 +56,17 @@ class Joined(Struct, frozen=True, kw_only=True):
     state_columns: list[str]
     table_of: dict[str, str]
     state_now: pl.DataFrame
+    horizon: datetime | None = None
+    loaded_until: datetime | None = None
 
 
-def join(project: Project, as_of: datetime | None = None) -> Joined:
+def join(project: Project, as_of: datetime | None = None, loaded_until: datetime | None = None) -> Joined:
     """Build the features and join them to every attempt, as of its start, and the label of its request.
 
     With `as_of` everything is as it was known at that moment: what came later, attempts and feedback alike, changes
     nothing. The label stands at the final attempt of a request. Where it is missing it is unknown, never bad; while
-    `label_mature` is false it may still come.
+    `label_mature` is false it may still come. With `loaded_until` attempts that were loaded later are left out, however
+    old they are, so that what was learned from once can be found again.
     """
     con = store.open_lake(project.lake).connect(as_of=as_of)
     try:
@@ -71,12 +77,15 @@ def join(project: Project, as_of: datetime | None = None) -> Joined:
         of_request = [table for table in tables if table.of_request]
         of_endpoint = [table for table in tables if not table.of_request and columns[table.name]]
         table_of = _owners(tables, columns)
+        horizon, newest = store.query(con, _NEWEST).row(0)
         return Joined(
-            rows=store.query(con, _select(of_request, of_endpoint, columns)),
+            rows=store.query(con, _select(of_request, of_endpoint, columns, loaded_until)),
             request_columns=[name for table in of_request for name in columns[table.name]],
             state_columns=[name for table in of_endpoint for name in columns[table.name]],
             table_of=table_of,
             state_now=store.query(con, _now(of_endpoint, columns)),
+            horizon=horizon,
+            loaded_until=newest,
         )
     finally:
         con.close()
@@ -85,7 +94,7 @@ def join(project: Project, as_of: datetime | None = None) -> Joined:
 def _columns(con: Any, table: FeatureTable) -> list[str]:
     names = [row[0] for row in con.sql(f'describe "{table.name}"').fetchall()]
     kept = [name for name in names if name not in (*table.grain, "as_of")]
-    own = [row[0] for row in con.sql(f"describe {_ATTEMPTS.format(columns='', joins='')}").fetchall()]
+    own = [row[0] for row in con.sql(f"describe {_ATTEMPTS.format(columns='', joins='', where='')}").fetchall()]
     for name in kept:
         if name in own:  # else an outcome would be learned from as if it were known before the call
             raise FeatureError(f"{table.path}: column {name!r} is one of the attempts' own; rename it")
@@ -110,7 +119,12 @@ def _owners(tables: list[FeatureTable], columns: dict[str, list[str]]) -> dict[s
     return owner
 
 
-def _select(of_request: list[FeatureTable], of_endpoint: list[FeatureTable], columns: dict[str, list[str]]) -> str:
+def _select(
+    of_request: list[FeatureTable],
+    of_endpoint: list[FeatureTable],
+    columns: dict[str, list[str]],
+    loaded_until: datetime | None,
+) -> str:
     chosen = [f'"{table.name}"."{name}"' for table in (*of_request, *of_endpoint) for name in columns[table.name]]
     joins = [f'left join "{table.name}" using (event_id)' for table in of_request]
     joins += [
@@ -118,7 +132,8 @@ def _select(of_request: list[FeatureTable], of_endpoint: list[FeatureTable], col
         f'and attempts.start_time >= "{table.name}".as_of'
         for table in of_endpoint
     ]
-    return _ATTEMPTS.format(columns="".join(f", {name}" for name in chosen), joins="\n".join(joins))
+    where = "" if loaded_until is None else f"where attempts.ingested_at <= timestamptz '{loaded_until.isoformat()}'"
+    return _ATTEMPTS.format(columns="".join(f", {name}" for name in chosen), joins="\n".join(joins), where=where)
 
 
 def _now(of_endpoint: list[FeatureTable], columns: dict[str, list[str]]) -> str:

@@ -15,6 +15,7 @@ from fairlead.errors import GateError, SnapshotRefusedError
 from fairlead.project import Project
 from fairlead.publish.compile import compile_trees
 from fairlead.publish.endpoints import endpoints_in
+from fairlead.publish.lineage import PublishedBefore, note
 from fairlead.publish.pack import pack
 from fairlead.publish.replay import audit, audit_rows
 from fairlead.scoring.manifest import FORMAT, Endpoint, HeadSpec, Manifest
@@ -22,8 +23,9 @@ from fairlead.scoring.policies import make
 from fairlead.scoring.snapshot import CURRENT, LAST_GOOD, Head, Snapshot
 from fairlead.scoring.table import CategoryTable
 from fairlead.training import spec as specs
+from fairlead.training.champions import Champion, champion_of
 from fairlead.training.predictor import TrainedHead, TrainedPredictor
-from fairlead.training.registry import Registered, Registry
+from fairlead.training.registry import Registry
 
 __all__ = ["Published", "assemble", "publish"]
 
@@ -55,7 +57,7 @@ def publish(
     GateError when there is no champion, when champions do not fit together, or when the audit fails; then nothing
     changes.
     """
-    registry = Registry(project.registry)
+    registry = Registry.of(project)
     champions = [_champion(registry, spec.name) for spec in specs.read_all(project.models)]
     folder = project.published
     version = _next_version(folder)
@@ -74,6 +76,17 @@ def publish(
     rows = audit_rows(snapshot)
     difference = audit(snapshot, [champion.predictor for champion in champions], rows)
     _keep_last_good(folder)
+    # Noted first: a decision whose snapshot is on no record could not be traced.
+    note(
+        project,
+        PublishedBefore(
+            version=version,
+            sha256=snapshot.sha256,
+            created_at=snapshot.manifest.created_at,
+            policy=policy,
+            predictors={champion.name: champion.version for champion in champions},
+        ),
+    )
     snapshot.write(folder / CURRENT)
     return Published(
         path=str(folder / CURRENT),
@@ -146,8 +159,8 @@ def _head(head: TrainedHead) -> Head:
     )
 
 
-def _champion(registry: Registry, name: str) -> Registered:
-    champion = registry.champion(name)
+def _champion(registry: Registry, name: str) -> Champion:
+    champion = champion_of(registry, name)
     if champion is None:
         raise GateError(f"no champion of {name!r} is registered; run `fairlead train`")
     return champion

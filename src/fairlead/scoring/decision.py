@@ -103,7 +103,8 @@ class Decision(Struct, kw_only=True, eq=False):
             "request_id": self.request_id,
             "propensity": self.propensity,
             "policy_id": self.policy,
-            "policy_version": str(self.snapshot_version),
+            # Versions are counted in a folder; the digest says which snapshot of that number it was.
+            "policy_version": f"{self.snapshot_version}+{self.snapshot_sha256[:16]}",
             "is_exploration": self.is_exploration,
             "candidates": [
                 {"arm": name, "propensity": chance}

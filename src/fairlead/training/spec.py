@@ -48,6 +48,7 @@ class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     features: list[str]
     heads: list[HeadPlan]
     gate: Gate
+    method: Literal["forest"] = "forest"
     params: Params = Params()
     name: str = ""
 

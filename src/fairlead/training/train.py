@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
-import numpy as np
 from msgspec import Struct
 
 from fairlead import features
 from fairlead.errors import ModelError, UsageError
 from fairlead.project import Project
-from fairlead.training import calibrate, gate, logs, spec
-from fairlead.training.fit import FittedHead, fit_head
-from fairlead.training.frame import Frame
-from fairlead.training.predictor import collect
+from fairlead.training import gate, lineage, logs, spec
+from fairlead.training.card import entry_of
+from fairlead.training.champions import champion_of
+from fairlead.training.methods import METHODS
 from fairlead.training.registry import Registry
 
 __all__ = ["HeadReport", "TrainReport", "train"]
@@ -57,8 +55,10 @@ def train(
     champions any more, all of them are replaced together, because a snapshot needs one vocabulary.
     """
     joined = features.join(project)
-    frame = logs.frame_of(joined, _cut(joined, holdout))
-    registry = Registry(project.registry)
+    until = _cut(joined, holdout)
+    frame = logs.frame_of(joined, until)
+    rows = lineage.rows_of(frame, joined, until, project)
+    registry = Registry.of(project)
     declared = spec.read_all(project.models)
     _known_tables(declared, joined, project)
     reports = []
@@ -66,11 +66,10 @@ def train(
         if progress:
             progress(one.name, done / len(declared))
         own = msgspec.structs.replace(frame, hidden=logs.hidden(frame, one, joined))
-        fitted = [fit_head(own, plan, one.params) for plan in one.heads]
-        candidate = collect(own, one, fitted, _margins(own, fitted))
-        champion = registry.champion(one.name)
+        candidate, fitted = METHODS[one.method](own, one)
+        champion = champion_of(registry, one.name)
         verdict = gate.judge(candidate, fitted, champion.predictor if champion else None, own)
-        registered = registry.register(candidate, verdict.reason)
+        registered = registry.register(entry_of(candidate, rows, verdict.reason), verdict.reason)
         if verdict.promote:
             registry.promote(registered)
         reports.append(
@@ -96,14 +95,6 @@ def _cut(joined: features.Joined, holdout: float) -> datetime.datetime | None:
         return None
     moment: datetime.datetime = joined.rows["start_time"].sort()[int((joined.rows.height - 1) * (1 - holdout))]
     return moment
-
-
-def _margins(frame: Frame, fitted: list[FittedHead]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:
-    for head in fitted:
-        if head.plan.name == "quality":
-            actual = frame.targets["quality"][head.rows]
-            return calibrate.margins(head.oof_own, actual, frame.endpoint[head.rows], len(frame.endpoints))
-    return None
 
 
 def _known_tables(declared: list[spec.Spec], joined: features.Joined, project: Project) -> None:
