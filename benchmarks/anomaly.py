@@ -49,24 +49,27 @@ def lake(folder: Path, requests: int, days: float, seed: int) -> Any:
 
 
 def planted(con: Any) -> Iterator[tuple[str, str, str, str, str, tuple[str, ...]]]:
-    """Give each anomaly: its name, what becomes of attempts and of labels after :at, the measure and who is to blame."""
+    """Give each anomaly: its name, what becomes of attempts and of labels, the measure and who is to blame."""
     key, team = one(con, "select api_key_id, team_id from raw group by all order by count(*) desc limit 1 offset 1")
     provider, endpoint = one(con, "select provider_name, endpoint from raw group by all order by count(*) desc limit 1")
-    mean = one(con, f"select avg(quality) from raw_labels join asked using (request_id) where endpoint = '{endpoint}'")[0]
+    here = f"endpoint = '{endpoint}'"
+    (mean,) = one(con, f"select avg(quality) from raw_labels join asked using (request_id) where {here}")
     who = (provider, endpoint, endpoint.partition("/")[2])
-    yield ("spend x3 of one key", f"case when api_key_id = '{key}' then 3 else 1 end * cost_usd as cost_usd", "quality",
-           "spend", "up", (key, team))  # fmt: skip
-    yield ("latency x2 of one provider", f"case when provider_name = '{provider}' then 2 else 1 end * duration_s as duration_s",
-           "quality", "latency", "up", who)  # fmt: skip
-    yield ("errors 20 % of one endpoint", f"case when endpoint = '{endpoint}' and hash(event_id) % 5 = 0 then 'error' "
-           "else status end as status", "quality", "errors", "up", who)  # fmt: skip
-    yield ("quality -10 points of one endpoint", "status",
-           f"case when endpoint = '{endpoint}' and hash(request_id) % 1000 < {100 / mean:.0f} then 0 else quality end as quality",
-           "quality", "down", who)  # fmt: skip
-    yield ("half of a route goes to another", "case when route = 'support-chat' and hash(request_id) % 2 = 0 then 'code' "
-           "else route end as route", "quality", "traffic share", "", ("support-chat", "code"))  # fmt: skip
-    yield ("answers twice as long, one model", f"case when endpoint = '{endpoint}' then 2 else 1 end * output_tokens as "
-           "output_tokens", "quality", "output tokens", "up", who)  # fmt: skip
+    spoiled = f"{here} and hash(request_id) % 1000 < {100 / mean:.0f}"
+    cases = (
+        ("spend x3 of one key", f"api_key_id = '{key}'", "cost_usd * 3", "cost_usd", "spend", (key, team)),
+        ("latency x2 of one provider", f"provider_name = '{provider}'", "duration_s * 2", "duration_s", "latency", who),
+        ("errors 20 % of one endpoint", f"{here} and hash(event_id) % 5 = 0", "'error'", "status", "errors", who),
+        ("quality -10 points, one endpoint", spoiled, "0", "quality", "quality", who),
+        ("half of a route to another", "route = 'support-chat' and hash(request_id) % 2 = 0", "'code'", "route",
+         "traffic share", ("support-chat", "code")),
+        ("answers twice as long, one model", here, "output_tokens * 2", "output_tokens", "output tokens", who),
+    )  # fmt: skip
+    for name, when, then, column, measure, blamed in cases:
+        changed = f"case when {when} then {then} else {column} end as {column}"
+        labels, attempts = (changed, "status") if column == "quality" else ("quality", changed)
+        direction = {"quality": "down", "traffic share": ""}.get(measure, "up")
+        yield name, attempts, labels, measure, direction, blamed
 
 
 def one(con: Any, sql: str) -> tuple[Any, ...]:
@@ -76,15 +79,15 @@ def one(con: Any, sql: str) -> tuple[Any, ...]:
 
 def change(con: Any, attempts: str, labels: str, at: str) -> None:
     """Make the views that `hours.read` asks: as they were until `at`, changed from then on."""
-    for view, table, expression, when in (("attempts", "raw", attempts, "start_time"), ("labels", "seen", labels, "final_at")):
-        name = expression.rsplit(" as ", 1)[-1]
-        value = expression.rsplit(" as ", 1)[0]
-        con.execute("create or replace view seen as select raw_labels.*, endpoint from raw_labels join asked using (request_id)")
-        hidden = " exclude (endpoint)" if view == "labels" else ""
-        con.execute(
-            f"create or replace view {view} as select *{hidden} replace (case when {when} >= timestamptz '{at}' "
-            f"then {value} else {name} end as {name}) from {table}"
-        )
+    con.execute("create or replace view seen as select * from raw_labels join asked using (request_id)")
+    for view, table, expression, when in (
+        ("attempts", "raw", attempts, "start_time"),
+        ("labels", "seen", labels, "final_at"),
+    ):
+        value, _, name = expression.rpartition(" as ")
+        then = f"case when {when} >= timestamptz '{at}' then {value or name} else {name} end as {name}"
+        columns = "*" if view == "attempts" else "request_id, final_at, quality"
+        con.execute(f"create or replace view {view} as select {columns} from (select * replace ({then}) from {table})")
 
 
 def episodes(found: hours.Hours, begin: int, end: int) -> list[tuple[int, detect.Anomaly]]:

@@ -4,9 +4,9 @@
 
 TRACES_FOLDER holds `burstgpt-aggregates/week1_minute_tokens_per_s.parquet` (tokens of one week, minutes without traffic
 are missing and count as zero), `servegen-2025/client_rate_10min.parquet` (request rates of two weeks, whole models and
-single clients) and `azure-llm-inference-2023/trace.parquet` (one hour: too short, and said to be). A row is a series and
-a target: the amount in the ten minutes that end `ahead` windows on (`10m at`), or the whole of the span (`sum`). Every
-forecast is made from the windows before it alone; the first two days are not scored, `late` is the last 30 %.
+single clients) and `azure-llm-inference-2023/trace.parquet` (one hour: too short, and said to be). A row is a series
+and a target: the amount in the ten minutes that end `ahead` windows on (`10m at`), or the whole of the span (`sum`).
+Every forecast is made from the windows before it alone; the first two days are not scored, `late` is the last 30 %.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+import demand_learned as learned
 import numpy as np
 import polars as pl
-
-import demand_learned as learned
 
 from fairlead.training.demand import blend, intervals
 
@@ -82,7 +81,9 @@ def main() -> None:
             print(f"| {name} | {target} | {numbers} | {forest} | {inside:.3f} | {width:.2f} |")
     hour = pl.read_parquet(given.traces / "azure-llm-inference-2023/trace.parquet")["timestamp"]
     minutes = (hour.max() - hour.min()).total_seconds() / 60  # type: ignore[operator,union-attr]
-    print(f"Azure 2023: {minutes:.0f} minutes, so {minutes // 10:.0f} windows; two days are needed before one is scored.")
+    print(
+        f"Azure 2023: {minutes:.0f} minutes, so {minutes // 10:.0f} windows; two days are needed before one is scored."
+    )
 
 
 if __name__ == "__main__":

@@ -17,16 +17,17 @@ import numpy as np
 from msgspec import Struct
 from scipy.stats import binom
 
-from fairlead.training.anomaly.hours import Hours
+from fairlead.training.anomaly.hours import HOUR, Hours
 from fairlead.training.anomaly.measures import Measure, Sums
 
 __all__ = ["Baseline", "Scores", "fit", "score"]
 
 Array = np.ndarray[Any, Any]
 _WEEK: Final = 168
-_HOUR_OF_DAY: Final = 30.0  # calls (or hours, for amounts: / 10) that weigh as much as the shape above
+_HOUR_OF_DAY: Final = 200.0  # calls that weigh as much as the shape above
 _TAIL: Final = 0.02
 _HIGHEST: Final = 4.0  # standardised error at which the tail begins at the latest
+_LIGHTEST: Final = 0.4  # mean excess of a normal beyond its 98th percentile; history of a few weeks may look lighter
 _TRIM: Final = 4.0  # standardised errors beyond this are not usual, and are not learned from
 _LEVEL_DAYS: Final = 14
 
@@ -99,7 +100,7 @@ def score(baseline: Baseline, hours: Hours, measure: Measure) -> list[Scores]:
     """Hold the spans that end at the newest hour against the baseline."""
     longest = max(measure.spans)
     newest = Hours(
-        hours.start + (len(hours) - min(len(hours), longest)) * (hours.end - hours.start) / max(len(hours), 1),
+        hours.end - min(len(hours), longest) * HOUR,
         hours.slices,
         {name: array[-longest:] for name, array in hours.sums.items()},
     )
@@ -167,11 +168,11 @@ def _level(values: Array) -> Array:
     # A median of skewed sums lies below their mean; near it, the mean (trimmed of its extremes) is the better level.
     low, high = np.quantile(newest, [0.1, 0.9], axis=0)
     trimmed = np.clip(newest, low, high).mean(axis=0)
-    return np.where(np.abs(trimmed - middle) < 0.25 * middle, trimmed, middle)
+    return np.asarray(np.where(np.abs(trimmed - middle) < 0.25 * middle, trimmed, middle))
 
 
 def _variance(sums: Sums, measure: Measure, kept: Array) -> Array:
-    """Of one call: the mean square for amounts (compound Poisson), the variance for the rest, shrunk to all traffic's."""
+    """Of one call, shrunk to all traffic's: the mean square for amounts (compound Poisson), else the variance."""
     part, whole, squares = (np.where(kept, one, 0).sum(axis=0) for one in sums)
     if measure.kind == "amount":
         own = squares
@@ -221,7 +222,7 @@ def _tail(z: Array, direction: int) -> tuple[float, float]:
     threshold = min(float(np.quantile(size, 1 - _TAIL)), _HIGHEST)
     excess = size[size > threshold] - threshold
     # The median of an exponential is its mean x ln 2. Outages in history must not hide the next one, hence the bounds.
-    return threshold, float(np.clip(np.median(excess) / np.log(2), 0.25, 1.0))
+    return threshold, float(np.clip(np.median(excess) / np.log(2), _LIGHTEST, 1.0))
 
 
 def _chance(z: Array, tail: Array, direction: int) -> Array:

@@ -77,9 +77,9 @@ def detect(baselines: Mapping[str, Baseline], hours: Hours, level: float = LEVEL
     sure = significant(chances, level).reshape(len(tests), -1)
     grouped: dict[tuple[str, int], list[tuple[Measure, Scores, Array]]] = {}
     for (measure, found), hits in zip(tests, sure, strict=True):
-        hits = hits & (np.abs(found.change) >= measure.matters)
+        matters = hits & (np.abs(found.change) >= measure.matters)
         for sign in (1, -1):
-            own = hits & (np.sign(found.z) == sign)
+            own = matters & (np.sign(found.z) == sign)
             if own.any():
                 grouped.setdefault((measure.name, sign), []).append((measure, found, own))
     anomalies = [_explained(group, hours, sign) for (_, sign), group in grouped.items()]

@@ -94,10 +94,13 @@ class Hours(Struct, frozen=True):
         return Hours(self.start, slices, sums)
 
 
-def read(connection: store.Connection, *, until: datetime | None = None, days: float = _DAYS) -> Hours:
+def read(
+    connection: store.Connection, *, until: datetime | None = None, days: float = _DAYS, labels: bool = True
+) -> Hours:
     """Sum the last days of traffic by hour; the newest hour is the last one that is over.
 
-    The connection needs the label views (`features.make_views`). EvidenceError when there is no whole hour.
+    The connection needs the label views (`features.make_views`), unless `labels` is false: then no quality is summed.
+    EvidenceError when there is no whole hour.
     """
     span = store.query(connection, "select min(start_time) as oldest, max(start_time) as newest from attempts").row(0)
     if span[1] is None:
@@ -109,13 +112,13 @@ def read(connection: store.Connection, *, until: datetime | None = None, days: f
         raise EvidenceError("less than an hour of traffic; come back when an hour is over")
     asked = {"from": start, "until": end}
     rows = store.query(connection, _filled(_SQL), asked)
-    labels = store.query(connection, _filled(_LABEL_SQL), asked)
+    scored = [(store.query(connection, _filled(_LABEL_SQL), asked), _LABELS)] if labels else []
     slices = _busiest(rows)
     place = {one: at for at, one in enumerate(slices)}
     sums = {name: np.zeros((length, len(slices))) for name in (*_SUMS, *_LABELS)}
-    for frame, names in ((rows, _SUMS), (labels, _LABELS)):
+    for frame, names in ((rows, _SUMS), *scored):
         at = ((frame["hour"].dt.epoch("s") - int(start.timestamp())) // 3600).to_numpy()
-        column = np.array([place.get(one, -1) for one in _named(frame)], dtype=np.int64)
+        column = np.array([place.get(one, -1) if one else -1 for one in _named(frame)], dtype=np.int64)
         kept = column >= 0
         for name in names:
             sums[name][at[kept], column[kept]] = frame[name].to_numpy()[kept]

@@ -67,7 +67,7 @@ def _share(hours: Hours) -> Sums:
 
 
 MEASURES: Final = (
-    Measure("spend", _spend, "amount", (1, 6, 24), 0.3, 0, 10),
+    Measure("spend", _spend, "amount", (1, 6, 24), 0.3, 0, 30),
     Measure("latency", _latency, "time", (1, 6, 24), 0.15, 1, 10),
     Measure("errors", _errors, "share", (1, 6, 24), 0.02, 1, 10, counted=True),
     Measure("quality", _quality, "share", (24, 72), 0.03, 0, 30),

@@ -18,7 +18,7 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An anomaly predictor as declared; `name` is the file's."""
 
     method: Literal["baseline"]
-    measures: Annotated[list[str], Meta(min_length=1)] = [measure.name for measure in MEASURES]
+    measures: Annotated[tuple[str, ...], Meta(min_length=1)] = tuple(measure.name for measure in MEASURES)
     false_discovery_rate: Annotated[float, Meta(gt=0, le=0.2)] = LEVEL
     name: str = ""
 

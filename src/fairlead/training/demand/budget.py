@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from msgspec import Struct
@@ -17,7 +17,11 @@ from fairlead.training.demand.windows import STEP, Windows, read
 __all__ = ["Outlook", "budget_usd", "outlook", "shares"]
 
 Array = np.ndarray[Any, Any]
-_DAY = int(timedelta(days=1) / STEP)
+_DAY: Final = int(timedelta(days=1) / STEP)
+_DAILY: Final = """
+select date_trunc('day', start_time) + interval 1 day as day, sum(sum(cost_usd)::double) over (order by day) as usd
+from attempts where start_time >= $from and start_time < $until group by 1 order by 1
+"""
 
 
 class Outlook(Struct, frozen=True, kw_only=True):
@@ -36,6 +40,7 @@ class Outlook(Struct, frozen=True, kw_only=True):
     runs_out: datetime | None
     soonest: datetime | None
     as_of: datetime
+    course: list[tuple[datetime, float]] = []  # dollars of the month so far, day by day
 
     @property
     def words(self) -> str:
@@ -47,7 +52,8 @@ class Outlook(Struct, frozen=True, kw_only=True):
         if self.runs_out is None and self.soonest is None:
             return f"{said}; the budget of {self.budget_usd:,.2f} lasts"
         if self.runs_out is None:
-            return f"{said}; the budget of {self.budget_usd:,.2f} lasts unless every day is dear: then until {_day(self.soonest)}"
+            until = _day(self.soonest)
+            return f"{said}; the budget of {self.budget_usd:,.2f} lasts, unless every day is dear: then until {until}"
         return f"{said}; the budget of {self.budget_usd:,.2f} runs out on {_day(self.runs_out)}"
 
 
@@ -78,8 +84,11 @@ def outlook(project: Project, *, as_of: datetime | None = None) -> Outlook | Non
     try:
         windows = read(connection, until=as_of)
         month = windows.end.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        sql = "select coalesce(sum(cost_usd), 0)::double from attempts where start_time >= $from and start_time < $until"
+        sql = (
+            "select coalesce(sum(cost_usd), 0)::double from attempts where start_time >= $from and start_time < $until"
+        )
         spent = float(store.query(connection, sql, {"from": month, "until": windows.end}).item())
+        daily = store.query(connection, _DAILY, {"from": month, "until": windows.end}).rows()
     finally:
         connection.close()
     ahead = forecast.ahead(demand, windows)
@@ -101,6 +110,7 @@ def outlook(project: Project, *, as_of: datetime | None = None) -> Outlook | Non
         runs_out=_gone(windows.end, spent, steps, budget),
         soonest=_gone(windows.end, spent, steps * stretch["high"], budget),
         as_of=windows.end,
+        course=[(month, 0.0), *((min(day, windows.end), float(usd)) for day, usd in daily)],
     )
 
 

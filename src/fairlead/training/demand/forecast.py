@@ -1,9 +1,9 @@
-"""The forecast that the report, the budget and the watch read: what is coming, from the champion and the newest rows."""
+"""The forecast that reports, budgets and the watch read: what is coming, from the champion and the newest rows."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,7 @@ from fairlead.training.registry import Registry
 __all__ = ["COLUMNS", "NAME", "ahead", "champion", "forecast"]
 
 NAME: Final = "demand"
-COLUMNS: Final = {
+COLUMNS: Final[dict[str, Any]] = {
     "kind": pl.String,
     "name": pl.String,
     "measure": pl.String,

@@ -42,7 +42,7 @@ class Tracked(NamedTuple):
 def track(
     forecast: Array, actual: Array, ahead: int, coverage: float, *, state: Bounds | None = None, since: int = 0
 ) -> Tracked:
-    """Give the bounds of each forecast (T, S), from the outcomes known when it was made; rows before `since` are NaN."""
+    """Bound each forecast (T, S) by the outcomes known when it was made; rows before `since` are NaN."""
     share = (1 - coverage) / 2  # of misses on each side
     error = np.full_like(forecast, np.nan)  # by the moment it is known
     error[ahead:] = (actual - forecast)[:-ahead]

@@ -16,7 +16,7 @@ from fairlead.training.demand import blend, intervals
 from fairlead.training.demand.plan import Horizon, Plan
 from fairlead.training.demand.windows import Series, Windows
 
-__all__ = ["Demand", "Ahead", "State", "fit", "metrics", "read", "run", "write"]
+__all__ = ["Ahead", "Demand", "State", "fit", "metrics", "read", "run", "write"]
 
 Array = np.ndarray[Any, Any]
 WARM_UP: Final = 300  # windows, two days: what a forecast needs before it is scored
@@ -57,13 +57,20 @@ def run(windows: Windows, horizon: Horizon, coverage: float, *, state: State | N
     blended = blend.run(windows.values, span, span, losses=state.losses if state else None, since=since)
     bounds = state.bounds if state else None
     tracked = intervals.track(blended.forecast, blended.actual, span, coverage, state=bounds, since=since)
-    parts = (blended.forecast, tracked.low, tracked.high, blended.actual)
-    return Ahead(horizon, *(span * part for part in parts), State(blended.losses, tracked.state))
+    return Ahead(
+        horizon=horizon,
+        expected=span * blended.forecast,
+        low=span * tracked.low,
+        high=span * tracked.high,
+        actual=span * blended.actual,
+        state=State(blended.losses, tracked.state),
+    )
 
 
 def fit(windows: Windows, plan: Plan) -> Demand:
     """Run every horizon over the history, which is the fit and its rolling-origin backtest at once."""
-    states, found = {}, {}
+    states: dict[str, State] = {}
+    found: dict[str, float] = {}
     for horizon in plan.spans():
         made = run(windows, horizon, plan.coverage)
         states[horizon.name] = made.state
@@ -80,7 +87,8 @@ def fit(windows: Windows, plan: Plan) -> Demand:
 
 def metrics(made: Ahead, windows: Windows, since: int = 0) -> dict[str, float]:
     """Score the totals: WAPE (sum of errors over sum of amounts) beside the naive forecasts', and the coverage."""
-    span, found = made.horizon.windows, {}
+    span = made.horizon.windows
+    found: dict[str, float] = {}
     rows = np.arange(max(WARM_UP, 144 + span, since), len(made.actual) - span)
     if not len(rows):
         return {}
@@ -101,7 +109,7 @@ def metrics(made: Ahead, windows: Windows, since: int = 0) -> dict[str, float]:
 def write(demand: Demand, folder: Path) -> None:
     """Write the files of a demand predictor: JSON, and the states as arrays."""
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {}
+    arrays: dict[str, Array] = {}
     for name, state in demand.states.items():
         arrays |= {f"{name}.losses": state.losses}
         arrays |= {f"{name}.{part}": getattr(state.bounds, part) for part in intervals.Bounds._fields}

@@ -35,7 +35,7 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A demand predictor as declared; `name` is the file's."""
 
     method: Literal["forecast"]
-    horizons: Annotated[list[str], Meta(min_length=1)] = ["10m", "1h", "24h"]
+    horizons: Annotated[tuple[str, ...], Meta(min_length=1)] = ("10m", "1h", "24h")
     coverage: Annotated[float, Meta(ge=0.5, lt=1)] = 0.9
     gate: Gate = Gate()
     name: str = ""
