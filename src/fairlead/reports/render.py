@@ -73,7 +73,11 @@ def _page(
         title=formats.visible(title, 200),
         headline=f"{headline.spent(totals, ask)} {found.sentence}",
         tone=found.tone,
-        details=[*headline.trend(totals, earlier, ask), *found.details],
+        details=[
+            *headline.trend(totals, earlier, ask),
+            *watch.alerts(looked.anomalies, looked.outlook),
+            *found.details,
+        ],
         made=f"Made {formats.moment(now)} by fairlead. This page holds everything it shows and loads nothing.",
         window=_dates(ask, span),
         figures=keyfigures.figures(ask, totals, earlier, judged),

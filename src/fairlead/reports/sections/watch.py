@@ -11,9 +11,10 @@ from fairlead.reports import charts_watch, formats, tables
 from fairlead.reports.page import Block, Section
 from fairlead.training.anomaly.detect import Anomaly
 from fairlead.training.anomaly.trace import Point
+from fairlead.training.demand.budget import Outlook
 from fairlead.training.drift import Check, worst
 
-__all__ = ["section"]
+__all__ = ["alerts", "section"]
 
 _DRAWN: Final = 4
 _ORDER: Final = {"alarm": 0, "retrain": 1, "unknown": 2, "ok": 3}
@@ -27,7 +28,7 @@ _DRIFT_NOTE: Final = (
 def section(anomalies: Sequence[Anomaly], traces: Mapping[int, Sequence[Point]], checks: Sequence[Check]) -> Section:
     """Show the anomalies of the newest hours with the days around them, and every check of drift."""
     blocks = [
-        Block(charts_watch.anomaly(place, found, traces[place]), _title(found), found.words)
+        Block(charts_watch.anomaly(place, found, traces[place]), _title(found), formats.visible(found.words, 400))
         for place, found in enumerate(anomalies[:_DRAWN])
         if place in traces
     ]
@@ -37,6 +38,17 @@ def section(anomalies: Sequence[Anomaly], traces: Mapping[int, Sequence[Point]],
     if checks:
         blocks.append(Block(_drift(checks), "Does what was learned still hold?", _DRIFT_NOTE, wide=True))
     return Section("watch", "What is out of the ordinary", _lead(anomalies, checks), blocks)
+
+
+def alerts(anomalies: Sequence[Anomaly], money: Outlook | None) -> list[str]:
+    """Give what belongs at the top of the page: the surest anomaly, and a budget that runs out."""
+    found = []
+    if anomalies:
+        more = f" {len(anomalies) - 1} more below." if len(anomalies) > 1 else ""
+        found.append(f"Out of the ordinary: {formats.visible(anomalies[0].words, 400)}.{more}")
+    if money is not None and money.runs_out is not None:
+        found.append(f"The month's budget runs out on {formats.moment(money.runs_out)}.")
+    return found
 
 
 def _lead(anomalies: Sequence[Anomaly], checks: Sequence[Check]) -> str:
