@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 
 from fairlead import features, store
-from fairlead.errors import EvidenceError
+from fairlead.errors import EvidenceError, ModelError
 from fairlead.project import Project
-from fairlead.training import logs
+from fairlead.training import logs, spec
 from fairlead.training.anomaly import hours
 from fairlead.training.champions import champion_of
 from fairlead.training.drift import errors, inputs, latency, prices
@@ -22,7 +22,6 @@ from fairlead.training.registry import Registry
 
 __all__ = ["drift", "should_retrain"]
 
-PREDICTORS: Final = ("cost", "latency", "quality", "failure")
 _DAY_S: Final = 86400.0
 
 
@@ -32,19 +31,16 @@ def drift(project: Project, *, as_of: datetime | None = None) -> list[Check]:
     With `as_of` only what was known at that moment is looked at. A check that has too little to look at says so. Empty
     until something was trained.
     """
-    registry = Registry.of(project)
-    found = [champion_of(registry, name) for name in PREDICTORS]
-    champions = [one.predictor for one in found if one is not None]
+    champions, checks = _champions(project)
     if not champions:
-        return []
+        return checks
     first = champions[0]
     since, until = (datetime.fromtimestamp(moment, UTC) for moment in (first.trained_from, first.trained_until))
     joined = features.join(project, as_of=as_of)
     try:
         frame = logs.frame_of(joined)
     except EvidenceError as fault:
-        return [unknown("requests", "inputs", str(fault))]
-    checks = []
+        return [*checks, unknown("requests", "inputs", str(fault))]
     after = frame.time > first.trained_until
     if after.any() and frame.time[after].max() - first.trained_until >= _DAY_S:
         learned, fresh = (frame.take(np.flatnonzero(side)).aligned(first) for side in (~after, after))
@@ -71,6 +67,21 @@ def should_retrain(checks: list[Check]) -> str | None:
     if worst(checks) in ("ok", "unknown"):
         return None
     return "; ".join(f"{check.group}, {check.name}: {check.reason}" for check in asking)
+
+
+def _champions(project: Project) -> tuple[list[TrainedPredictor], list[Check]]:
+    """Read the champions of the predictors that learn from requests; one that cannot be read is said to be unknown."""
+    registry = Registry.of(project)
+    champions, checks = [], []
+    for one in spec.read_all(project.models):
+        try:
+            found = champion_of(registry, one.name)
+        except ModelError as fault:
+            checks.append(unknown(one.name, "errors", str(fault)))
+            continue
+        if found is not None:
+            champions.append(found.predictor)
+    return champions, checks
 
 
 def _fresh(frame: Frame, champion: TrainedPredictor) -> Frame:
