@@ -10,7 +10,6 @@ threshold, as SPOT does: Siffer et al., KDD 2017).
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
@@ -19,17 +18,16 @@ from scipy.stats import binom
 
 from fairlead.training.anomaly.hours import HOUR, Hours
 from fairlead.training.anomaly.measures import Measure, Sums
+from fairlead.training.anomaly.shape import WEEK, amount_shape, hour_of_week, rolled_sums, shrunk_ratio
 
 __all__ = ["Baseline", "Scores", "fit", "score"]
 
 Array = np.ndarray[Any, Any]
-_WEEK: Final = 168
 _HOUR_OF_DAY: Final = 200.0  # calls that weigh as much as the shape above
 _TAIL: Final = 0.02
 _HIGHEST: Final = 4.0  # standardised error at which the tail begins at the latest
 _LIGHTEST: Final = 0.4  # mean excess of a normal beyond its 98th percentile; history of a few weeks may look lighter
 _TRIM: Final = 4.0  # standardised errors beyond this are not usual, and are not learned from
-_LEVEL_DAYS: Final = 14
 
 
 class Baseline(Struct, frozen=True, kw_only=True):
@@ -67,7 +65,7 @@ class Scores(Struct, frozen=True):
 def fit(hours: Hours, measure: Measure) -> Baseline:
     """Learn what is usual from hours (the caller leaves out the newest day, which may be what is to be found)."""
     sums = measure.of(hours)
-    week = _hour_of_week(hours.start, len(hours))
+    week = hour_of_week(hours.start, len(hours))
     kept = np.ones(sums.part.shape, dtype=bool)
     expected, calls = _expected(sums, week, measure, kept)
     variance = _variance(sums, measure, kept)
@@ -79,7 +77,7 @@ def fit(hours: Hours, measure: Measure) -> Baseline:
         variance = _variance(sums, measure, kept)
     spreads, tails = [], []
     for span in measure.spans:
-        rolled = Sums(*(_rolled(part, span) for part in sums))
+        rolled = Sums(*(rolled_sums(part, span) for part in sums))
         usual, number = _rolled_expected(expected[week], calls[week], sums.whole, span, measure)
         z = _standardised(rolled, usual, number, variance, measure, span)
         z[: span - 1] = np.nan
@@ -105,10 +103,10 @@ def score(baseline: Baseline, hours: Hours, measure: Measure) -> list[Scores]:
         {name: array[-longest:] for name, array in hours.sums.items()},
     )
     sums = measure.of(newest)
-    week = _hour_of_week(newest.start, len(newest))
+    week = hour_of_week(newest.start, len(newest))
     found = []
     for place, span in enumerate(measure.spans):
-        rolled = Sums(*(_rolled(part, span)[-1:] for part in sums))
+        rolled = Sums(*(rolled_sums(part, span)[-1:] for part in sums))
         usual, number = (
             part[-1:]
             for part in _rolled_expected(baseline.expected[week], baseline.calls[week], sums.whole, span, measure)
@@ -135,40 +133,14 @@ def score(baseline: Baseline, hours: Hours, measure: Measure) -> list[Scores]:
 
 def _expected(sums: Sums, week: Array, measure: Measure, kept: Array) -> tuple[Array, Array]:
     """Give what is expected of each hour of the week, and the usual number of calls in it."""
-    calls = _amount_shape(sums.whole, week, kept)
+    calls = amount_shape(sums.whole, week, kept)
     if measure.kind == "amount":
-        return _amount_shape(sums.part, week, kept), calls
+        return amount_shape(sums.part, week, kept), calls
     part, whole = np.where(kept, sums.part, 0), np.where(kept, sums.whole, 0)
     overall = part.sum(axis=0) / np.maximum(whole.sum(axis=0), 1)
     day = week % 24
-    by_day = _ratio(part, whole, day, 24, overall[None, :], _HOUR_OF_DAY)
-    return _ratio(part, whole, week, _WEEK, by_day[np.arange(_WEEK) % 24], 2 * _HOUR_OF_DAY), calls
-
-
-def _amount_shape(values: Array, week: Array, kept: Array) -> Array:
-    """Level by the median of days, times a shape by hour of the week that is shrunk to that of all slices."""
-    level = _level(values)
-    shape = np.where(kept, values, np.nan)
-    total = values[:, [0]]
-    common = _mean_by(total, week % 24, 24)
-    common = common / max(float(common.mean()), 1e-12)
-    mean = np.maximum(np.nanmean(shape, axis=0, keepdims=True) if len(shape) else np.ones((1, values.shape[1])), 1e-12)
-    own_day = _shrunk_mean(shape / mean, week % 24, 24, np.broadcast_to(common, (24, values.shape[1])), 6.0)
-    own_week = _shrunk_mean(shape / mean, week, _WEEK, own_day[np.arange(_WEEK) % 24], 6.0)
-    return np.asarray(level[None, :] * own_week / np.maximum(own_week.mean(axis=0), 1e-12))
-
-
-def _level(values: Array) -> Array:
-    """Mean of an hour: the median over days, but not of slices that have no traffic on most of them."""
-    days = len(values) // 24
-    if days < 3:
-        return np.asarray(values.mean(axis=0))
-    newest = values[-24 * min(days, _LEVEL_DAYS) :].reshape(-1, 24, values.shape[1]).mean(axis=1)
-    middle = np.median(newest, axis=0)
-    # A median of skewed sums lies below their mean; near it, the mean (trimmed of its extremes) is the better level.
-    low, high = np.quantile(newest, [0.1, 0.9], axis=0)
-    trimmed = np.clip(newest, low, high).mean(axis=0)
-    return np.asarray(np.where(np.abs(trimmed - middle) < 0.25 * middle, trimmed, middle))
+    by_day = shrunk_ratio(part, whole, day, 24, overall[None, :], _HOUR_OF_DAY)
+    return shrunk_ratio(part, whole, week, WEEK, by_day[np.arange(WEEK) % 24], 2 * _HOUR_OF_DAY), calls
 
 
 def _variance(sums: Sums, measure: Measure, kept: Array) -> Array:
@@ -197,11 +169,11 @@ def _standardised(sums: Sums, usual: Array, calls: Array, variance: Array, measu
 
 
 def _rolled_expected(expected: Array, calls: Array, whole: Array, span: int, measure: Measure) -> tuple[Array, Array]:
-    number = _rolled(calls, span)
+    number = rolled_sums(calls, span)
     if measure.kind == "amount":
-        return _rolled(expected, span), number
+        return rolled_sums(expected, span), number
     # What is expected of these calls, at the hours at which they came.
-    weighed = _rolled(expected * whole, span) / np.maximum(_rolled(whole, span), 1e-9)
+    weighed = rolled_sums(expected * whole, span) / np.maximum(rolled_sums(whole, span), 1e-9)
     return weighed, number
 
 
@@ -230,36 +202,3 @@ def _chance(z: Array, tail: Array, direction: int) -> Array:
     size = z if direction else np.abs(z)
     beyond = _TAIL * np.exp(-(size - threshold) / excess)
     return np.where(size > threshold, beyond, 1.0)
-
-
-def _hour_of_week(start: datetime, count: int) -> Array:
-    first = start.weekday() * 24 + start.hour
-    return np.asarray((first + np.arange(count)) % _WEEK)
-
-
-def _rolled(values: Array, span: int) -> Array:
-    total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
-    end = np.arange(1, len(values) + 1)
-    return np.asarray(total[end] - total[np.maximum(end - span, 0)])
-
-
-def _mean_by(values: Array, group: Array, groups: int) -> Array:
-    count = np.bincount(group, minlength=groups)[:, None]
-    summed = np.zeros((groups, values.shape[1]))
-    np.add.at(summed, group, values)
-    return summed / np.maximum(count, 1)
-
-
-def _shrunk_mean(values: Array, group: Array, groups: int, prior: Array, strength: float) -> Array:
-    seen = np.isfinite(values)
-    summed, count = np.zeros((groups, values.shape[1])), np.zeros((groups, values.shape[1]))
-    np.add.at(summed, group, np.where(seen, values, 0))
-    np.add.at(count, group, seen)
-    return np.asarray((summed + strength * prior) / (count + strength))
-
-
-def _ratio(part: Array, whole: Array, group: Array, groups: int, prior: Array, strength: float) -> Array:
-    above, below = np.zeros((groups, part.shape[1])), np.zeros((groups, part.shape[1]))
-    np.add.at(above, group, part)
-    np.add.at(below, group, whole)
-    return np.asarray((above + strength * prior) / (below + strength))
