@@ -13,6 +13,7 @@ from fairlead.training.fit import fit_head
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "models").glob("*.toml"))
+OF_REQUESTS = [path for path in FILES if not spec.of_series(path)]
 # What a router predicts before it chooses; scoring reads these heads by name.
 HEADS = {
     "failure": ["failure"],
@@ -41,7 +42,11 @@ def test_every_file_says_what_it_predicts(path: Path) -> None:
     assert "?" in first
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_demand_and_anomaly_are_declared_beside_them() -> None:
+    assert [path.stem for path in FILES if spec.of_series(path)] == ["anomaly", "demand"]
+
+
+@pytest.mark.parametrize("path", OF_REQUESTS, ids=lambda path: path.stem)
 def test_every_feature_exists_and_every_predictor_fits_on_the_sample(path: Path, joined: Joined) -> None:
     one = spec.read(path)
     frame = logs.frame_of(joined)

@@ -74,7 +74,7 @@ def test_where_no_project_is_the_way_to_one_is_said(tmp_path):
     [
         (
             "[tool.fairlead]\nvra = 1\n",
-            "unknown key 'vra'; known are endpoints, feedback, hash_key_env, ingest, policy, var",
+            "unknown key 'vra'; known are budget, endpoints, feedback, hash_key_env, ingest, policy, registry, var",
         ),
         ("[tool.fairlead\n", "not valid TOML"),
         ("[tool]\nfairlead = 3\n", "tool.fairlead is not a table"),

@@ -9,12 +9,14 @@ FairleadError                 catch this to catch all
 ├── ModelError                a file in models/ is off, or a predictor cannot be fitted
 ├── GateError                 a candidate did not earn promotion
 ├── SnapshotRefusedError      the published file fails a check; the last good one stays
-└── EvidenceError             the logs cannot answer the question
+├── EvidenceError             the logs cannot answer the question
+└── AlarmError                something that is watched needs somebody to look at it
 
 Every message names the file, the fault and the way out.
 """
 
 __all__ = [
+    "AlarmError",
     "EvidenceError",
     "FairleadError",
     "FeatureError",
@@ -66,3 +68,7 @@ class SnapshotRefusedError(FairleadError):
 
 class EvidenceError(FairleadError):
     """The logs cannot answer the question that was asked."""
+
+
+class AlarmError(FairleadError):
+    """Something that is watched needs somebody to look at it; a scheduled run ends as failed, so that it is seen."""

@@ -20,7 +20,7 @@ from fairlead.errors import ProjectError
 
 __all__ = ["Project", "find", "init", "open_project"]
 
-_KEYS: Final = {"var", "hash_key_env", "policy", "ingest", "feedback", "endpoints", "registry"}
+_KEYS: Final = {"var", "hash_key_env", "policy", "ingest", "feedback", "endpoints", "registry", "budget"}
 # What `init` hands out: the folders that the engine runs.
 _PARTS: Final = ("features", "models", "flows", "data", "prefect.yaml")
 _PYPROJECT: Final = """\
@@ -34,6 +34,8 @@ _PYPROJECT: Final = """\
 # [tool.fairlead.ingest]
 # max_quarantined_share = 0.5       # a load ends with 1 when more than this of its records cannot be used
 # drop = ["tags", "attributes"]     # columns to leave empty
+# [tool.fairlead.budget]
+# usd = 5000                        # dollars a month; `fairlead watch` says when it runs out
 # [tool.fairlead.registry]
 # uri = "http://localhost:5000"     # an MLflow server, instead of SQLite under var/mlflow
 # [tool.fairlead.endpoints."NAME"]  # what you know better than the catalogue

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from fairlead.cli import lab, money, receive, registry, show, stages
+from fairlead.cli import lab, money, receive, registry, show, stages, watch
 from fairlead.errors import FairleadError, UsageError
 
 __all__ = ["app", "main"]
@@ -25,7 +25,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _command in (*stages.COMMANDS, *receive.COMMANDS, *money.COMMANDS, *registry.COMMANDS, *lab.COMMANDS):
+for _command in (
+    *stages.COMMANDS,
+    *receive.COMMANDS,
+    *money.COMMANDS,
+    *registry.COMMANDS,
+    *lab.COMMANDS,
+    *watch.COMMANDS,
+):
     app.command()(_command)
 
 

@@ -127,6 +127,9 @@ def _trained(report: Any) -> str:
     ]
     for head in report.heads:
         m = head.metrics
+        if "loss" not in m:
+            lines.append(f"  {head.name}: " + ", ".join(f"{name} {value:.3f}" for name, value in m.items()))
+            continue
         gain = 1 - m["loss"] / m["loss_table"] if m["loss_table"] else 0.0
         lines.append(
             f"  {head.name}: loss {m['loss']:.4f}, category table {m['loss_table']:.4f}, endpoint mean "

@@ -13,13 +13,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fairlead import store
+from fairlead.evaluation import adjusted
 from fairlead.evaluation.judgement import Judgement
 from fairlead.project import Project
 from fairlead.reports import formats, headline, judgement, keyfigures, method
+from fairlead.reports.looked import look
 from fairlead.reports.page import Page
 from fairlead.reports.palette import Palette
 from fairlead.reports.queries import TOP, Ask, prepare, window
-from fairlead.reports.sections import costs, errors, health, latency, quality, savings, spend
+from fairlead.reports.sections import costs, errors, health, latency, outlook, quality, savings, spend, watch
 
 __all__ = ["render"]
 
@@ -61,6 +63,7 @@ def _page(
     ]
     palette = Palette.of([*spenders, *_judged_endpoints(judged, {name for name, _ in spenders})])
     found = headline.verdict(judged)
+    looked = look(project)
     totals = ask.one("totals")
     before = ask.one("totals", **{"from": ask.start - (ask.until - ask.start), "until": ask.start})
     earlier = (
@@ -70,7 +73,11 @@ def _page(
         title=formats.visible(title, 200),
         headline=f"{headline.spent(totals, ask)} {found.sentence}",
         tone=found.tone,
-        details=[*headline.trend(totals, earlier, ask), *found.details],
+        details=[
+            *headline.trend(totals, earlier, ask),
+            *watch.alerts(looked.anomalies, looked.outlook),
+            *found.details,
+        ],
         made=f"Made {formats.moment(now)} by fairlead. This page holds everything it shows and loads nothing.",
         window=_dates(ask, span),
         figures=keyfigures.figures(ask, totals, earlier, judged),
@@ -78,9 +85,13 @@ def _page(
             spend.section(ask, palette),
             costs.section(ask, project),
             savings.section(judged, palette),
-            quality.section(ask, palette),
+            quality.section(
+                ask, palette, adjusted.adjusted(adjusted.rows_of(connection, ask.start, ask.until), project)
+            ),
             latency.section(ask, palette),
             errors.section(ask, palette),
+            watch.section(looked.anomalies, looked.traces, looked.checks),
+            outlook.section(looked.forecast, looked.outlook),
             health.section(ask, lake, judged),
         ],
         method=method.notes(ask, judged),

@@ -32,7 +32,7 @@ def by_forest(frame: Frame, spec: Spec) -> tuple[TrainedPredictor, list[FittedHe
 
 def by_ensemble(frame: Frame, spec: Spec) -> tuple[TrainedPredictor, list[FittedHead]]:
     """Fit quality as the mean of networks and a forest, contrasts between endpoints shrunk."""
-    fitted = [fit_quality(frame, plan, spec.params) for plan in spec.heads]
+    fitted: list[FittedHead] = [fit_quality(frame, plan, spec.params) for plan in spec.heads]
     return collect(frame, spec, fitted, _margins(frame, fitted)), fitted
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from fairlead.errors import ModelError
 
-__all__ = ["Gate", "HeadPlan", "Params", "Spec", "read", "read_all"]
+__all__ = ["Gate", "HeadPlan", "Params", "Spec", "of_series", "read", "read_all"]
+
+
+SERIES: Final = ("forecast", "baseline")  # methods whose files have other keys, see training/series.py
 
 
 class HeadPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,7 +90,7 @@ def read(path: Path) -> Spec:
 
 def read_all(folder: Path) -> list[Spec]:
     """Read every file of the folder, by name; ModelError when there is none."""
-    files = sorted(folder.glob("*.toml"))
+    files = sorted(path for path in folder.glob("*.toml") if not of_series(path))
     if not files:
         raise ModelError(f"{folder}: no predictor is declared here; add a TOML file, see {folder / 'README.md'}")
     specs = [read(path) for path in files]
@@ -97,6 +100,14 @@ def read_all(folder: Path) -> list[Spec]:
             raise ModelError(f"{path}: head {head.name!r} is also in {owner[head.name]}; rename one")
         owner[head.name] = path
     return specs
+
+
+def of_series(path: Path) -> bool:
+    """Say whether a file declares a predictor of traffic over time, which `training.series` reads."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")).get("method") in SERIES
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return False  # `read` says what is wrong with it
 
 
 def _hint(fault: str) -> str:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from fairlead import features
 from fairlead.errors import ModelError, UsageError
 from fairlead.project import Project
-from fairlead.training import gate, lineage, logs, spec
+from fairlead.training import gate, lineage, logs, series, spec
 from fairlead.training.card import entry_of
 from fairlead.training.champions import champion_of
 from fairlead.training.methods import METHODS
@@ -23,7 +23,7 @@ HOLDOUT_SHARE = 0.3
 
 
 class HeadReport(Struct, frozen=True, kw_only=True):
-    """How one number was fitted: losses out of fold, and which of forest and table is served."""
+    """How one number was fitted: losses out of fold (of series: in the backtest), and what is served."""
 
     name: str
     serve: str
@@ -87,9 +87,26 @@ def train(
                 ],
             )
         )
+    reports += [_over_time(one) for one in series.fit_all(project, registry)]
     if progress:
         progress("done", 1.0)
     return reports
+
+
+def _over_time(one: series.Trained) -> TrainReport:
+    numbers: dict[str, dict[str, float]] = {}
+    for key, value in one.metrics.items():
+        number, _, metric = key.partition(".")
+        numbers.setdefault(number, {})[metric] = value
+    return TrainReport(
+        predictor=one.name,
+        version=one.version,
+        promoted=one.promoted,
+        reason=one.reason,
+        rows=one.rows,
+        trained_until=one.until,
+        heads=[HeadReport(name=name, serve="series", trees=0, metrics=found) for name, found in numbers.items()],
+    )
 
 
 def _cut(joined: features.Joined, holdout: float) -> datetime.datetime | None:

@@ -13,7 +13,8 @@ __all__ = ["section"]
 
 _NOTE: Final = (
     "Filled dot: the median; ring: nine of ten attempts are faster; tick: 99 of 100 are faster. The axis is "
-    "logarithmic. Successful attempts only, from the call until the last token."
+    "logarithmic. Successful attempts only, from the call until the last token. Raw: an endpoint that is given long "
+    "answers looks slower than it is; “Endpoints on equal terms” above compares mean times."
 )
 
 

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
+from fairlead.evaluation.adjusted import Adjusted
 from fairlead.evaluation.judgement import Reading
 from fairlead.reports import charts, formats, tables
 from fairlead.reports.page import Block, Section
 from fairlead.reports.palette import MUTED, Palette
-from fairlead.reports.queries import Ask
+from fairlead.reports.queries import TOP, Ask
+from fairlead.reports.sections import equal_terms
 
 __all__ = ["section"]
 
 Rows = list[dict[str, Any]]
 _CAVEAT: Final = (
-    "Averages as they came in. Unless requests were spread over endpoints at random, an endpoint that is given the "
-    "hard requests looks worse than it is: compare endpoints by the judgement above, not by this chart."
+    "Raw averages, as they came in. Unless requests were spread over endpoints at random, an endpoint that is given "
+    "the hard requests looks worse than it is: compare endpoints on equal terms, not by this chart."
 )
 
 
-def section(ask: Ask, palette: Palette) -> Section:
-    """Show the mean score of endpoints and routes with intervals."""
+def section(ask: Ask, palette: Palette, adjusted: Sequence[Adjusted] = ()) -> Section:
+    """Show the mean score of endpoints and routes with intervals, and endpoints on equal terms."""
     endpoints, routes = ask("quality_by_endpoint"), ask("quality_by_route")
     coverage = ask.one("feedback_coverage")
     blocks = [
-        Block(_table("quality-endpoints", "endpoint", endpoints, palette), "By endpoint"),
-        Block(_table("quality-routes", "route", routes, None), "By route"),
+        Block(_table("quality-endpoints", "endpoint", endpoints, palette), "By endpoint, raw"),
+        Block(_table("quality-routes", "route", routes, None), "By route, raw"),
     ]
     if endpoints:
         rows = [_row(row, palette.endpoint(row["name"])) for row in endpoints]
         other = [_row(row, MUTED) for row in routes if row["name"] is not None]
         blocks.insert(
-            0, Block(charts.quality(rows, other), "Mean score out of 100, with 95 % intervals", _CAVEAT, wide=True)
+            0, Block(charts.quality(rows, other), "Raw mean score out of 100, with 95 % intervals", _CAVEAT, wide=True)
         )
+    blocks = [*equal_terms.blocks(adjusted, palette, TOP), *blocks]
     return Section("quality", "Whether quality holds", _lead(coverage), blocks)
 
 

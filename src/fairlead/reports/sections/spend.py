@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from markupsafe import Markup
 
@@ -15,6 +15,7 @@ from fairlead.reports.queries import Ask
 __all__ = ["section"]
 
 Rows = list[dict[str, Any]]
+_RAW: Final = "Prices per 1,000 are raw; “Endpoints on equal terms” compares them on the same requests."
 
 
 def section(ask: Ask, palette: Palette) -> Section:
@@ -96,10 +97,10 @@ def _unpriced(rows: Rows) -> str:
     if not attempts:
         return ""
     if not missing:
-        return "Per 1,000 attempts. Every attempt has a known price."
+        return f"Per 1,000 attempts. Every attempt has a known price. {_RAW}"
     return (
         f"Per 1,000 attempts with a known price. {formats.count(missing)} attempts "
-        f"({formats.share(missing / attempts)}) have none: they are missing from every sum here, not free."
+        f"({formats.share(missing / attempts)}) have none: they are missing from every sum here, not free. {_RAW}"
     )
 
 
