@@ -93,10 +93,10 @@ def _named(paths: list[str]) -> str:
     return shown if len(paths) <= 3 else f"{shown} and {len(paths) - 3:,} more"
 
 
-def _seconds(length: str) -> float:
+def _seconds(length: str, option: str = "--overlap") -> float:
     number, unit = length[:-1], length[-1:]
     if not number.isdecimal() or unit not in _UNITS:
-        raise UsageError(f"--overlap {length!r} is no length of time; write it as 90s, 30m, 2h or 7d")
+        raise UsageError(f"{option} {length!r} is no length of time; write it as 90s, 30m, 2h or 7d")
     return float(number) * _UNITS[unit]
 
 
@@ -110,13 +110,17 @@ def build(as_json: AsJson = False) -> None:
 
 def train(
     holdout: Annotated[float, typer.Option(help="Share of the newest requests left for the judge.")] = 0.3,
+    search: Annotated[
+        str | None, typer.Option(help="Search better params of the forests for so long, such as 10m.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit, gate and register every predictor of models/."""
     from fairlead import training
 
     with show.progress("training", quiet=as_json) as tell:
-        reports = training.train(project.find(), holdout=holdout, progress=tell)
+        seconds = 0.0 if search is None else _seconds(search, "--search")
+        reports = training.train(project.find(), holdout=holdout, search_s=seconds, progress=tell)
     show.result(reports, "\n".join(_trained(report) for report in reports), as_json)
 
 
@@ -125,6 +129,9 @@ def _trained(report: Any) -> str:
         f"{report.predictor} version {report.version}: {'champion' if report.promoted else 'not promoted'} "
         f"({report.reason}; {report.rows:,} rows)"
     ]
+    if report.searched:
+        params = ", ".join(f"{name} = {value:.4g}" for name, value in report.params.items())
+        lines.append(f"  searched: {report.searched}; used {params}; write them into the TOML to keep them")
     for head in report.heads:
         m = head.metrics
         if "loss" not in m:

@@ -13,7 +13,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -107,6 +107,18 @@ class Registry:
             )
             self._client.set_registered_model_alias(name, CHALLENGER, version.version)
             return self._registered(version)
+
+    def track(self, name: str, trials: Sequence[tuple[Mapping[str, float], Mapping[str, float]]]) -> None:
+        """Track tries that are not registered: one run each, with its params and metrics."""
+        from mlflow.entities import Metric, Param
+
+        with self._asking():
+            for params, metrics in trials:
+                run = self._client.create_run(self._experiment, run_name=name, tags={"trial": name})
+                kept = [Param(key, str(value)) for key, value in params.items()]
+                told = [Metric(key, float(value), 0, 0) for key, value in metrics.items()]
+                self._client.log_batch(run.info.run_id, metrics=told, params=kept)
+                self._client.set_terminated(run.info.run_id)
 
     def promote(self, registered: Registered) -> None:
         """Make a version the champion of its name; the one before stays to be gone back to."""

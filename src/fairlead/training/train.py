@@ -11,7 +11,7 @@ from msgspec import Struct
 from fairlead import features
 from fairlead.errors import ModelError, UsageError
 from fairlead.project import Project
-from fairlead.training import gate, lineage, logs, series, spec
+from fairlead.training import gate, lineage, logs, search, series, spec
 from fairlead.training.card import entry_of
 from fairlead.training.champions import champion_of
 from fairlead.training.methods import METHODS
@@ -42,18 +42,22 @@ class TrainReport(Struct, frozen=True, kw_only=True):
     rows: int
     trained_until: str
     heads: list[HeadReport]
+    searched: str = ""  # what came of a search for better params
+    params: dict[str, float] = {}  # those that were searched for and used
 
 
 def train(
     project: Project,
     *,
     holdout: float = HOLDOUT_SHARE,
+    search_s: float = 0.0,
     progress: Callable[[str, float], None] | None = None,
 ) -> list[TrainReport]:
     """Train every predictor on the logged requests but the newest share `holdout`, which is left for the judge.
 
     A fit that passes its gate becomes the champion. When the endpoints, routes or features are not those of the
-    champions any more, all of them are replaced together, because a snapshot needs one vocabulary.
+    champions any more, all of them are replaced together, because a snapshot needs one vocabulary. With `search_s` the
+    params of each predictor's forests are first searched for, for as many seconds in all.
     """
     joined = features.join(project)
     until = _cut(joined, holdout)
@@ -62,11 +66,17 @@ def train(
     registry = Registry.of(project)
     declared = spec.read_all(project.models)
     _known_tables(declared, joined, project)
+    tuned = sum(one.method != "rates" for one in declared)
     reports = []
     for done, one in enumerate(declared):
         if progress:
             progress(one.name, done / len(declared))
         own = msgspec.structs.replace(frame, hidden=logs.hidden(frame, one, joined))
+        searched = ""
+        if search_s > 0 and one.method != "rates":
+            found = search.search(own, one, seconds=search_s / tuned, progress=progress)
+            registry.track(f"{one.name} search", [(trial.params, {"loss": trial.loss}) for trial in found.trials])
+            one, searched = msgspec.structs.replace(one, params=found.params), found.reason  # noqa: PLW2901
         candidate, fitted = METHODS[one.method](own, one)
         champion = champion_of(registry, one.name)
         verdict = gate.judge(candidate, fitted, champion.predictor if champion else None, own)
@@ -80,6 +90,8 @@ def train(
                 promoted=verdict.promote,
                 reason=verdict.reason,
                 rows=len(own),
+                searched=searched,
+                params=msgspec.structs.asdict(one.params) if searched else {},
                 trained_until=_moment(candidate.trained_until),
                 heads=[
                     HeadReport(name=h.plan.name, serve=h.serve, trees=h.trees, metrics=h.metrics, reason=h.reason)
