@@ -139,7 +139,10 @@ def test_a_project_is_started_once(started):
     assert again.returncode == 1
     assert "is already a fairlead project" in again.stderr
     assert sorted(path.name for path in (started / "models").glob("*.toml")) == [
+        "anomaly.toml",
         "cost.toml",
+        "demand.toml",
+        "failure.toml",
         "latency.toml",
         "quality.toml",
     ]

@@ -97,6 +97,7 @@ class Predictor:
         forests = Forests.empty(len(manifest.columns)) if tables_only else snapshot.forests
         self.engine = Engine(forests, manifest.columns, snapshot.endpoint_rows, kind=kind)
         self._layout = Layout(manifest.columns, self._codes)
+        self._route = next((place for place, one in enumerate(manifest.columns) if one.name == "route"), None)
         dense = None if tables_only else snapshot.parts.dense
         self._dense = None if dense is None else DenseQuality(dense, snapshot.parts.projection)
         # Quality is the mean of its learners: the networks, and the forest where one is served.
@@ -145,6 +146,25 @@ class Predictor:
             share = self._dense.dense.share_of(route)
             self._dense.join(predicted, words, row, self._heads, self._by_dense, share)
         return predicted
+
+    @property
+    def has_networks(self) -> bool:
+        """Whether networks have a say in quality."""
+        return self._dense is not None
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether quality depends on a text's words beside its columns."""
+        return self._dense is not None and self._dense.reads_text
+
+    def quality(self, row: Array, words: Array) -> Array:
+        """Give the quality at every endpoint (K,) as all learners say it together: for a row, and hashes of words."""
+        route = float(row[self._route]) if self._route is not None else math.nan
+        predicted = self.one(row, route=route)
+        if self._dense is not None:
+            self._dense.join(predicted, words, row, self._heads, self._by_dense, self._dense.dense.share_of(route))
+        quality: Array = predicted[0]
+        return quality
 
     def one(
         self,

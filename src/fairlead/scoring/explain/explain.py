@@ -11,8 +11,9 @@ import numpy as np
 from fairlead.errors import UsageError
 from fairlead.scoring.decision import Decision
 from fairlead.scoring.explain.change import changes, policy_allows, slope
-from fairlead.scoring.explain.explanation import Bound, Explanation, GroupShare
+from fairlead.scoring.explain.explanation import Bound, Explanation, GroupShare, HeadShares
 from fairlead.scoring.explain.groups import group_of
+from fairlead.scoring.explain.learners import quality_shares
 from fairlead.scoring.explain.quantity import Quantity, Rows, quantities
 from fairlead.scoring.policies import Policy
 from fairlead.scoring.predict import Batch, Candidates, Predictor
@@ -60,6 +61,14 @@ def explain(
     rows = Rows.of(predictor, predictor.rows(batch), _reference(predictor))
     mine, heads = quantities(predictor, rows, chosen, request)
     theirs = quantities(predictor, rows, other, request)[0] if other is not None else {}
+    if predictor.has_networks:  # then the forest's own quality is not what was decided on
+        now, typical, shares = quality_shares(predictor, rows.request[0], rows.reference[0], request.text)
+        for k, numbers in ((chosen, mine), (other, theirs)):
+            if k is not None:
+                own = {group: float(share[k]) for group, share in shares.items()}
+                numbers["quality"] = Quantity(float(now[k]), float(typical[k]), own)
+        heads = [head for head in heads if head.name != "quality"]
+        heads.append(_joined(mine["quality"]))
     gap = 0.0 if other is None else float(scores[chosen] - scores[other])
     groups, start = _compared(policy, seen, (chosen, mine), (other, theirs)) if other is not None else ((), 0.0)
     return Explanation(
@@ -77,6 +86,11 @@ def explain(
         bounds=_bounds(seen, scores, allowed, chosen, exclusions),
         changes=() if other is None or gap < 0 else changes(policy, seen, chosen, other),
     )
+
+
+def _joined(quality: Quantity) -> HeadShares:
+    shares = {name: share for name, share in quality.shares.items() if share}
+    return HeadShares(name="quality", link="identity", value=quality.value, reference=quality.reference, shares=shares)
 
 
 def _reference(predictor: Predictor) -> Array:

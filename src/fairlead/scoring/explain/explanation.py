@@ -15,13 +15,16 @@ _SHOWN = 6  # groups told in words; the data holds them all
 
 
 class HeadShares(Struct, frozen=True, kw_only=True):
-    """One predicted number in link space (logits or logarithms): `value` = `reference` + the sum of `shares`."""
+    """One predicted number in link space (logits or logarithms): `value` = `reference` + the sum of `shares`.
+
+    Quality that networks have a say in is given as it is, "identity", with shares by group instead of by column.
+    """
 
     name: str
-    link: Literal["exp", "sigmoid"]
+    link: Literal["exp", "sigmoid", "identity"]
     value: float
     reference: float  # for the reference request
-    shares: dict[str, float]  # by column; those of 0 are left out
+    shares: dict[str, float]  # those of 0 are left out
 
 
 class GroupShare(Struct, frozen=True, kw_only=True):

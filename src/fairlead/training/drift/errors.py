@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from fairlead.training.drift.check import Check, Verdict, cusum, unknown
-from fairlead.training.fit import loss
+from fairlead.training.fit import linked, loss
 from fairlead.training.frame import Frame
 from fairlead.training.predictor import TrainedHead, TrainedPredictor, own_predictions
 
@@ -23,7 +23,6 @@ _ECE: Final = 0.05
 _COVERAGE: Final = 0.04  # off what was promised, and twice that to alarm
 _BINS: Final = 10
 _SURE: Final = 1e-4
-_SMALLEST: Final = {"duration_s": 1e-3, "cost_usd": 1e-12}  # as in training
 
 
 def checks(predictor: TrainedPredictor, fresh: Frame) -> list[Check]:
@@ -41,7 +40,7 @@ def checks(predictor: TrainedPredictor, fresh: Frame) -> list[Check]:
             continue
         rows = fresh.take(kept)
         predicted = own_predictions(predictor, head, rows)
-        actual = _linked(head, rows, target[kept])
+        actual = linked(target[kept], fresh, kept, head.plan)
         found.append(_errors(head, loss(head.plan, actual, predicted)))
         found.append(_ece(head, actual, predicted) if head.link == "sigmoid" else _coverage(head, actual, predicted))
     return found
@@ -114,12 +113,3 @@ def _coverage(head: TrainedHead, actual: Array, predicted: Array) -> Check:
         reference=promised,
         limit=_COVERAGE,
     )
-
-
-def _linked(head: TrainedHead, rows: Frame, target: Array) -> Array:
-    """Give what came, in the space that the head predicts in."""
-    if head.link == "sigmoid":
-        return target
-    base = rows.base_tokens if head.plan.target == "input_tokens" else np.ones(len(rows))
-    logged: Array = np.log(np.maximum(target, _SMALLEST.get(head.plan.target, 1.0)) / base)
-    return logged
