@@ -169,7 +169,7 @@ def test_features_build_and_a_report_is_written_from_the_sample(started):
     built = json.loads(fairlead("build", "--json", cwd=started).stdout)
     report = fairlead("report", cwd=started)
 
-    assert set(built) == {"request_shape", "endpoint_minute", "endpoint_recent", "endpoint_hour", "endpoint_day"}
+    assert set(built) == {"request_shape", "endpoint_minute", "endpoint_hour", "endpoint_day"}
     assert report.returncode == 0, report.stderr
     assert Path(report.stdout.strip()).read_text().startswith("<!")
 

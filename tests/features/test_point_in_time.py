@@ -78,7 +78,7 @@ def test_another_future_changes_no_feature_of_the_past(
 
     first, second = seen
     assert first.height > 40
-    assert first["log_ttft_hour"].drop_nulls().len() > 20
+    assert first["minute_log_ttft_sum"].drop_nulls().len() > 20
     assert_frame_equal(first, second)
 
 

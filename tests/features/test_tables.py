@@ -161,7 +161,7 @@ def test_what_is_not_one_select_is_refused(folder: Path, con: Any, sql: str) -> 
 def test_building_gives_the_rows_of_each_table_and_leaves_a_database(project: Project) -> None:
     counts = features.build(project)
 
-    names = ("endpoint_minute", "endpoint_recent", "endpoint_hour", "endpoint_day", "request_shape")
+    names = ("endpoint_minute", "endpoint_hour", "endpoint_day", "request_shape")
     assert counts == dict.fromkeys(names, 0)
     assert project.database.is_file()
 

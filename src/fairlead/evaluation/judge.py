@@ -66,7 +66,7 @@ def judge(project: Project, *, truth: Path | None = None, since: datetime.dateti
     trained = snapshot.manifest.lineage.get("trained_until")
     # Judging before the training's end would let predictors recite what they learned, so `since` only shortens.
     cut = max((m for m in (since, datetime.datetime.fromisoformat(trained) if trained else None) if m), default=None)
-    log = replay(features.join(project), snapshot.endpoints, cut)
+    log = replay(features.join(project, states=()), snapshot.endpoints, cut)
     usable = _usable(log)
     case = _Case(
         log=log,

@@ -13,7 +13,7 @@ from fairlead.evaluation import baselines, estimators, operating_point
 from fairlead.evaluation.operating_point import OperatingPoint, Training
 from fairlead.project import Project
 from fairlead.publish import endpoints_in
-from fairlead.training import logs, tables
+from fairlead.training import logs, spec, tables
 from fairlead.training.champions import champion_of
 from fairlead.training.fit import FOLDS
 from fairlead.training.frame import Frame, folds_of
@@ -51,7 +51,7 @@ def tune(project: Project, *, goal: str | None = None, floor: float | None = Non
     if not all(champions.values()):
         raise GateError("quality and cost have no champion yet; run `fairlead train`")
     quality, cost = (champion.predictor for champion in champions.values() if champion)
-    frame = logs.frame_of(features.join(project)).aligned(quality)
+    frame = logs.frame_of(features.join(project, states=spec.tables_of(project.models))).aligned(quality)
     heads = {head.plan.name: head for predictor in (quality, cost) for head in predictor.heads}
     rows, predicted = _out_of_fold(frame, quality, heads, project)
     part = frame.take(rows)

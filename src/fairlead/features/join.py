@@ -5,6 +5,7 @@ Training and publishing ask the same function, at each request's start and at no
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
@@ -42,7 +43,7 @@ select
 from attempts
 cross join label_rules
 cross join label_horizon
-left join (select source, request_id, event_id as final_event_id from requests) as last
+left join (select source, request_id, event_id as final_event_id from final_attempts) as last
     on attempts.source = last.source and attempts.request_id = last.request_id
 left join labels_now as labels on attempts.request_id = labels.request_id
 {joins}
@@ -70,13 +71,19 @@ class Joined(Struct, frozen=True, kw_only=True):
     loaded_until: datetime | None = None
 
 
-def join(project: Project, as_of: datetime | None = None, loaded_until: datetime | None = None) -> Joined:
+def join(
+    project: Project,
+    as_of: datetime | None = None,
+    loaded_until: datetime | None = None,
+    states: Collection[str] | None = None,
+) -> Joined:
     """Build the features and join them to every attempt, as of its start, and the label of its request.
 
     With `as_of` everything is as it was known at that moment: what came later, attempts and feedback alike, changes
     nothing. The label stands at the final attempt of a request. Where it is missing it is unknown, never bad; while
     `label_mature` is false it may still come. With `loaded_until` attempts that were loaded later are left out, however
-    old they are, so that what was learned from once can be found again.
+    old they are, so that what was learned from once can be found again. `states` names the tables of endpoints to join,
+    None for all: each costs a search for every attempt.
     """
     con = store.open_lake(project.lake).connect(as_of=as_of)
     try:
@@ -85,7 +92,11 @@ def join(project: Project, as_of: datetime | None = None, loaded_until: datetime
         tables = build_tables(con, read_folder(project.features))
         columns = {table.name: _columns(con, table) for table in tables}
         of_request = [table for table in tables if table.of_request]
-        of_endpoint = [table for table in tables if not table.of_request and columns[table.name]]
+        of_endpoint = [
+            table
+            for table in tables
+            if not table.of_request and columns[table.name] and (states is None or table.name in states)
+        ]
         table_of = _owners(tables, columns)
         horizon, newest = store.query(con, _NEWEST).row(0)
         return Joined(

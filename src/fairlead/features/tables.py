@@ -90,8 +90,8 @@ def _build(con: Any, table: FeatureTable) -> None:
     columns = ", ".join(f'"{column}"' for column in table.grain)
     try:
         counted = con.sql(
-            f'select (select count(*) from "{table.name}"), '
-            f'(select count(*) from (select distinct {columns} from "{table.name}"))'
+            "select coalesce(sum(rows), 0), count(*) "
+            f'from (select count(*) as rows from "{table.name}" group by {columns})'
         ).fetchall()
     except store.DatabaseError as fault:
         raise FeatureError(f"{table.path}: its grain names a column that it does not select ({fault})") from fault

@@ -28,6 +28,8 @@ def connect(database: Path | None = None, *, read_only: bool = False) -> Connect
     try:
         con = duckdb.connect(":memory:" if database is None else str(database), read_only=read_only)
         con.execute("SET TimeZone = 'UTC'")
+        # Where DuckDB guesses the left side of an ASOF join to be small, it pairs every row with every row of its key.
+        con.execute("SET asof_loop_join_threshold = 0")
     except duckdb.Error as fault:
         raise StoreError(
             f"{database}: DuckDB cannot open it ({fault}); delete it, it is rebuilt from the lake"

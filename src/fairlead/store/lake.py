@@ -133,7 +133,7 @@ class Lake:
             if segment.path not in without:
                 listed[segment.table].append(segment)
         statements = [self._view(table, found, as_of) for table, found in listed.items()]
-        connection.make_views(con, [*statements, views.REQUESTS])
+        connection.make_views(con, [*statements, views.FINAL_ATTEMPTS, views.REQUESTS])
 
     def _view(self, table: str, found: Sequence[Segment], as_of: datetime | None) -> str:
         # The empty file gives the view its columns when there is no segment, and columns added since.

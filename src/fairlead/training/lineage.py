@@ -9,7 +9,7 @@ import numpy as np
 
 from fairlead import features
 from fairlead.project import Project
-from fairlead.training import logs
+from fairlead.training import logs, spec
 from fairlead.training.entry import Rows
 from fairlead.training.frame import Frame
 
@@ -38,7 +38,7 @@ def find(project: Project, rows: Rows) -> tuple[Frame, bool]:
     """
     as_of, loaded = (datetime.datetime.fromisoformat(moment) for moment in (rows.as_of, rows.ingested_until))
     until = None if rows.until is None else datetime.datetime.fromisoformat(rows.until)
-    frame = logs.frame_of(features.join(project, as_of, loaded), until)
+    frame = logs.frame_of(features.join(project, as_of, loaded, spec.tables_of(project.models)), until)
     return frame, (_digest_of_ids(frame), _digest_of_values(frame)) == (rows.digest, rows.values_digest)
 
 

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from fairlead.errors import ModelError
 
-__all__ = ["Gate", "HeadPlan", "Params", "Spec", "of_series", "read", "read_all"]
+__all__ = ["Gate", "HeadPlan", "Params", "Spec", "of_series", "read", "read_all", "tables_of"]
 
 
 SERIES: Final = ("forecast", "baseline")  # methods whose files have other keys, see training/series.py
@@ -108,6 +108,11 @@ def of_series(path: Path) -> bool:
         return tomllib.loads(path.read_text(encoding="utf-8")).get("method") in SERIES
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         return False  # `read` says what is wrong with it
+
+
+def tables_of(folder: Path) -> frozenset[str]:
+    """Name the tables of features/ that any predictor of requests asks for."""
+    return frozenset(pattern.partition(".")[0] for one in read_all(folder) for pattern in one.features)
 
 
 def _hint(fault: str) -> str:

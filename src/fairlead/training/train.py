@@ -59,7 +59,7 @@ def train(
     champions any more, all of them are replaced together, because a snapshot needs one vocabulary. With `search_s` the
     params of each predictor's forests are first searched for, for as many seconds in all.
     """
-    joined = features.join(project)
+    joined = features.join(project, states=spec.tables_of(project.models))
     until = _cut(joined, holdout)
     frame = logs.frame_of(joined, until)
     rows = lineage.rows_of(frame, joined, until, project)

@@ -36,7 +36,7 @@ def drift(project: Project, *, as_of: datetime | None = None) -> list[Check]:
         return checks
     first = champions[0]
     since, until = (datetime.fromtimestamp(moment, UTC) for moment in (first.trained_from, first.trained_until))
-    joined = features.join(project, as_of=as_of)
+    joined = features.join(project, as_of=as_of, states=spec.tables_of(project.models))
     try:
         frame = logs.frame_of(joined)
     except EvidenceError as fault:

@@ -76,7 +76,7 @@ def fit_quality(frame: Frame, plan: HeadPlan, params: Params, *, every_endpoint:
     choice = choose(mixed, table, market_of(part, labels, mixed), labels)
     if choice.table:
         return _served(head, part, labels, table, choice, None, table, every_endpoint)
-    shares = by_route(choice.share, route, part.routes)
+    shares = by_route(choice.share, part.route, part.routes)
     at = np.where(np.isfinite(route), route, part.routes).astype(np.int64)
     quality = shrunk(mixed, labels.mean, shares[at][:, None])
     dense = Dense(

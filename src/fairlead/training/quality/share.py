@@ -23,8 +23,8 @@ GRID: Final = (1.0, 0.75, 0.5, 0.25, 0.0)  # from most to least: of equals the o
 TIE: Final = 0.5  # standard errors of a difference up to which two heights are equal
 LEAST: Final = 1e-4  # quality: less is no gain, whatever its interval
 NEAR: Final = 0.1  # share of the gain over the means up to which they are equal
-FEW: Final = 50  # labelled requests below which a route counts as never seen
-MANY: Final = 200  # labelled requests from which a route has all of the share
+FEW: Final = 50  # labels below which a route counts as never seen
+MANY: Final = 200  # labels from which a route has all of the share
 HALF: Final = 0.5  # the most that a route in between has
 Z95: Final = 1.959963984540054
 
@@ -113,7 +113,7 @@ def contrast_slope(quality: Array, labels: Labels) -> tuple[float, float, float]
 
 
 def by_route(share: float, route: Array, routes: int) -> Array:
-    """Give the share of each route (routes + 1,) float32, from the routes (n,) of the labelled requests, NaN for none.
+    """Give the share of each route (routes + 1,) float32, from the route (n,) of each label, NaN for none.
 
     A route that was never seen, or hardly, has none of it: what was learned elsewhere need not hold there. Where most
     requests name no route, there is none to be new.
