@@ -140,7 +140,8 @@ def _trained(report: Any) -> str:
         gain = 1 - m["loss"] / m["loss_table"] if m["loss_table"] else 0.0
         lines.append(
             f"  {head.name}: loss {m['loss']:.4f}, category table {m['loss_table']:.4f}, endpoint mean "
-            f"{m['loss_endpoint_mean']:.4f}; forest {gain:+.1%} against the table, serves the {head.serve}"
+            f"{m['loss_endpoint_mean']:.4f}; {gain:+.1%} against the table, serves the {head.serve}"
+            + (f"; {head.reason}" if head.reason else "")
         )
     return "\n".join(lines)
 
