@@ -10,7 +10,7 @@ from fairlead.training.registry import Registry
 
 
 def fitted(here):
-    joined = features.join(here)
+    joined = features.join(here, states=spec.tables_of(here.models))
     plan = next(one for one in spec.read_all(here.models) if one.name == "quality")
     frame = replace(logs.frame_of(joined), hidden=logs.hidden(logs.frame_of(joined), plan, joined))
     heads = [fit_head(frame, head, plan.params) for head in plan.heads]
