@@ -1,12 +1,13 @@
 """The one label of a request, from all that was said of it: what training, judge and reports read alike.
 
 Views over the lake's: `feedback_scores` (each feedback from 0 to 1), `request_feedback` (which request it speaks of),
-`labels` (one row a request), `preferences` and `asked_again`. The rules are in features/sql/, the numbers here, and
-`[tool.fairlead.feedback]` changes them:
+`labels` (one row a request), `preferences` and `asked_again`. What is known of each judge (noise.py) is taken when the
+views are made. The rules are in features/sql/, the numbers here, and `[tool.fairlead.feedback]` changes them:
 
 maturity = "7d"              # how long a request's feedback is waited for; a label that is missing sooner is unknown
 asked_again = "10m"          # the same prompt of the same caller within this is the same question again
-[…feedback.weights]          # human and code 9, llm 3, implicit 1, asked_again 0 (shown, not counted)
+[…feedback.weights]          # human and code 9, llm 3, implicit 1, asked_again 0 (shown, not counted); of judges that
+                             # were seen to agree with people or tests, what was seen counts instead
 […feedback.labels."name"]    # what the labels of a category are worth: good = 1.0
 """
 
@@ -21,11 +22,12 @@ from typing import Any, Final
 from msgspec import Struct
 
 from fairlead.errors import ProjectError
+from fairlead.features.noise import noise_of
 from fairlead.project import Project
 
 __all__ = ["Rules", "make_views", "rules_of"]
 
-_VIEWS: Final = ("asked_again", "feedback_scores", "request_feedback", "labels", "preferences")
+_SCORES: Final = ("asked_again", "feedback_scores", "request_feedback", "evaluator_scores", "preferences")
 _WEIGHTS: Final = {"human": 9.0, "code": 9.0, "llm": 3.0, "implicit": 1.0, "asked_again": 0.0}
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 _SPAN: Final = re.compile(r"([1-9]\d{0,5})\s*([mhd])")
@@ -72,8 +74,24 @@ def make_views(con: Any, rules: Rules) -> None:
     )
     _values(con, "evaluator_weight", "weighed_as varchar, weight double", list(weights.items()))
     _values(con, "label_map", "name varchar, label varchar, score double", worth)
-    for name in _VIEWS:
+    for name in _SCORES:
         con.execute(f"create or replace view {name} as {_sql(name)}")
+    _make_labels(con)
+
+
+def _make_labels(con: Any) -> None:
+    """Define `labels` on what is known of the judges: tables, since everything else would be computed twice."""
+    noise = [one for one in noise_of(con, _sql("doubly_scored")) if one.known]
+    columns = "judge varchar, slope double, intercept double, reliability double, useful boolean"
+    rows = [(one.judge, one.slope, one.intercept, one.reliability, one.useful) for one in noise]
+    _values(con, "evaluator_noise", columns, rows)
+    bias = [(one.judge, endpoint, value) for one in noise for endpoint, value in one.bias.items()]
+    _values(con, "evaluator_bias", "judge varchar, endpoint varchar, bias double", bias)
+    nobody = "" if noise else " limit 0"  # who has no noise to take out needs no usual
+    con.execute(f"create or replace temp table label_cells as {_sql('label_cells')}{nobody}")
+    con.execute(f"create or replace view measured_labels as {_sql('measured_labels')}")
+    con.execute(f"create or replace temp table label_usual as {_sql('label_usual')}{nobody}")
+    con.execute(f"create or replace view labels as {_sql('labels')}")
 
 
 def _values(con: Any, name: str, columns: str, rows: list[tuple[Any, ...]]) -> None:

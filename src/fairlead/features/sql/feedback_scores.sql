@@ -9,7 +9,8 @@ with ranges as (
 )
 select
     feedback_id, feedback.source, time, target_kind, target_id, other_target_id, feedback.name, value_type,
-    evaluator_kind, coalesce(evaluator_id, evaluator_model, feedback_id) as evaluator, evaluator_kind as weighed_as,
+    evaluator_kind, coalesce(evaluator_id, evaluator_model, feedback_id) as evaluator,
+    coalesce(evaluator_model, evaluator_id, '') as evaluator_name, evaluator_kind as weighed_as,
     coalesce(weight, 1) as weight,
     coalesce(
         label_map.score,
@@ -22,6 +23,6 @@ left join ranges on feedback.source = ranges.source and feedback.name = ranges.n
 union all
 select
     feedback_id, source, time, 'request', target_id, null, 'asked_again', 'boolean',
-    'implicit', 'fairlead', 'asked_again', 1, score
+    'implicit', 'fairlead', 'fairlead', 'asked_again', 1, score
 from asked_again
 where exists (from evaluator_weight where weighed_as = 'asked_again' and weight > 0)
