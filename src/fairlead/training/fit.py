@@ -14,10 +14,11 @@ from msgspec import Struct
 
 from fairlead.errors import ModelError
 from fairlead.scoring.table import CategoryTable
-from fairlead.training import calibrate, tables
+from fairlead.training import calibrate
 from fairlead.training.forest import Binned, everywhere, grow, predict
 from fairlead.training.frame import Frame, folds_of
 from fairlead.training.losses import compare, loss
+from fairlead.training.rows import Rows
 from fairlead.training.spec import HeadPlan, Params
 
 __all__ = ["FittedHead", "fit_head", "learnable", "linked", "loss"]
@@ -68,20 +69,6 @@ class _Held(Struct, frozen=True):
     all_trees: Array
 
 
-class _Rows(Struct, frozen=True):
-    """What one head learns from: places in the frame, value in link space, codes, folds."""
-
-    index: Array
-    value: Array
-    route: Array
-    endpoint: Array
-    fold: Array
-    group: Array
-
-    def take(self, keep: Array) -> _Rows:
-        return _Rows(*(getattr(self, name)[keep] for name in self.__struct_fields__))
-
-
 def fit_head(
     frame: Frame, plan: HeadPlan, params: Params, *, every_endpoint: bool = True, binned: Binned | None = None
 ) -> FittedHead:
@@ -94,7 +81,7 @@ def fit_head(
     link: Literal["exp", "sigmoid"] = "sigmoid" if plan.alpha is None else "exp"
     value = natural if link == "sigmoid" else _log(natural, base, plan)
     group = frame.group[kept]
-    rows = _Rows(kept, value, frame.route[kept], frame.endpoint[kept], folds_of(group, FOLDS), group)
+    rows = Rows(kept, value, frame.route[kept], frame.endpoint[kept], folds_of(group, FOLDS), group)
     shape, bins = (frame.routes + 1, len(frame.endpoints)), binned or Binned(frame)
     seen = _audited(group)
     audit = rows
@@ -103,10 +90,10 @@ def fit_head(
         audit = msgspec.structs.replace(rows.take(seen), fold=folds_of(group, FOLDS))
     held, trees = _out_of_fold(frame, bins, audit, plan, params, shape, every_endpoint)
     own_forest, own_table = held.own + held.own_trees, held.own
-    table = _table(rows, plan, shape)
-    table_offset, forest_offset = (_offsets(audit, own, plan, shape[1]) for own in (own_table, own_forest))
+    table = rows.table(plan, shape)
+    table_offset, forest_offset = (audit.offsets(own, plan, shape[1]) for own in (own_table, own_forest))
     own_forest, own_table = own_forest + forest_offset[audit.endpoint], own_table + table_offset[audit.endpoint]
-    known = {"forest": own_forest, "table": own_table, "endpoint_mean": _endpoint_mean(audit, plan, shape)}
+    known = {"forest": own_forest, "table": own_table, "endpoint_mean": audit.endpoint_mean(plan, shape)}
     metrics = compare(plan, audit.value, known, audit.group)
     serve: Literal["forest", "table"] = "forest" if trees and metrics["gain_low"] > 0 else "table"
     metrics["loss_served"] = metrics["loss" if serve == "forest" else "loss_table"]
@@ -180,7 +167,7 @@ def _log(value: Array, base: Array, plan: HeadPlan) -> Array:
 
 
 def _out_of_fold(
-    frame: Frame, bins: Binned, rows: _Rows, plan: HeadPlan, params: Params, shape: tuple[int, int], everyone: bool
+    frame: Frame, bins: Binned, rows: Rows, plan: HeadPlan, params: Params, shape: tuple[int, int], everyone: bool
 ) -> tuple[_Held, int]:
     """Fit on all folds but one and predict that one; give the predictions and the number of trees that did best."""
     boosters: list[lgb.Booster] = []
@@ -189,9 +176,9 @@ def _out_of_fold(
     for part in range(folds):
         held = rows.fold % folds == part
         inner, outer = rows.take(~held), rows.take(held)
-        table = _table(inner, plan, shape)
-        data = bins.take(inner.index, inner.value, _crossfit(inner, plan, shape))
-        check = bins.take(outer.index, outer.value, _own(table, outer))
+        table = inner.table(plan, shape)
+        data = bins.take(inner.index, inner.value, inner.crossfit(plan, shape))
+        check = bins.take(outer.index, outer.value, outer.at(table))
         boosters.append(grow(frame, plan, params, data, check))
         fitted.append(table)
     trees = int(np.mean([max(booster.best_iteration, 0) for booster in boosters]))
@@ -200,7 +187,7 @@ def _out_of_fold(
     for part, booster in enumerate(boosters):
         mine = np.flatnonzero(rows.fold % folds == part)
         own = rows.take(mine)
-        out.own[mine] = _own(fitted[part], own)
+        out.own[mine] = own.at(fitted[part])
         out.own_trees[mine] = predict(frame, booster, own.index, trees)
         if everyone:
             out.all[mine] = CategoryTable(values=fitted[part]).lookup(own.route)
@@ -209,44 +196,10 @@ def _out_of_fold(
 
 
 def _grow(
-    frame: Frame, bins: Binned, rows: _Rows, plan: HeadPlan, params: Params, shape: tuple[int, int], trees: int
+    frame: Frame, bins: Binned, rows: Rows, plan: HeadPlan, params: Params, shape: tuple[int, int], trees: int
 ) -> str:
-    data = bins.take(rows.index, rows.value, _crossfit(rows, plan, shape))
+    data = bins.take(rows.index, rows.value, rows.crossfit(plan, shape))
     return str(grow(frame, plan, params, data, trees=trees).model_to_string(num_iteration=trees))
-
-
-def _own(table: Array, rows: _Rows) -> Array:
-    """Look each row's route and endpoint up in a table: (n,)."""
-    own: Array = tables.at(table, rows.route, rows.endpoint)
-    return own
-
-
-def _offsets(rows: _Rows, own: Array, plan: HeadPlan, endpoints: int) -> Array:
-    if plan.alpha is None:
-        return np.zeros(endpoints)
-    return calibrate.offsets(rows.value - own, rows.endpoint, endpoints, plan.alpha)
-
-
-def _endpoint_mean(rows: _Rows, plan: HeadPlan, shape: tuple[int, int]) -> Array:
-    none = np.full(len(rows.value), np.nan)
-    mean = _linked(tables.crossfit(rows.value, none, rows.endpoint, shape, rows.fold, plan.alpha), plan)
-    return mean + _offsets(rows, mean, plan, shape[1])[rows.endpoint]
-
-
-def _table(rows: _Rows, plan: HeadPlan, shape: tuple[int, int]) -> Array:
-    return _linked(tables.fit(rows.value, rows.route, rows.endpoint, shape, plan.alpha), plan)
-
-
-def _crossfit(rows: _Rows, plan: HeadPlan, shape: tuple[int, int]) -> Array:
-    return _linked(tables.crossfit(rows.value, rows.route, rows.endpoint, shape, rows.fold, plan.alpha), plan)
-
-
-def _linked(table: Array, plan: HeadPlan) -> Array:
-    if plan.alpha is not None:
-        return table
-    share = np.clip(table, 0.01, 0.99)
-    logit: Array = np.log(share / (1 - share))
-    return logit
 
 
 def _natural(value: Array, link: str) -> Array:

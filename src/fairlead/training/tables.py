@@ -16,22 +16,29 @@ QUANTILE_STRENGTH: Final = 20.0  # the same for quantiles, which need more rows 
 _READ: Final = 1_000_000  # rows that quantiles are read from, evenly spread
 
 
-def fit(value: Array, route: Array, endpoint: Array, shape: tuple[int, int], alpha: float | None = None) -> Array:
-    """Fit the table (routes + 1, K) of means of `value` (n,), or of its quantile `alpha`.
+def fit(
+    value: Array,
+    route: Array,
+    endpoint: Array,
+    shape: tuple[int, int],
+    alpha: float | None = None,
+    weight: Array | None = None,
+) -> Array:
+    """Fit the table (routes + 1, K) of means of `value` (n,), weighed by `weight` (n,), or of its quantile `alpha`.
 
     The last row is for routes never seen. A cell is shrunk towards its endpoint's mean plus its route's effect, each
     of them shrunk in turn (empirical Bayes with a fixed strength, as in target encoding: Micci-Barreca 2001).
     """
     routes, endpoints = shape[0] - 1, shape[1]
     kept = np.isfinite(value)
-    value, endpoint = value[kept], endpoint[kept]
+    value, endpoint, weight = value[kept], endpoint[kept], None if weight is None else weight[kept]
     route = np.where(np.isfinite(route[kept]), route[kept], routes).astype(np.int64)
-    overall = float(value.mean()) if value.size else 0.0
-    by_endpoint = _shrunk(value - overall, endpoint, endpoints)
+    overall = float(np.average(value, weights=weight)) if value.size else 0.0
+    by_endpoint = _shrunk(value - overall, weight, endpoint, endpoints)
     rest = value - overall - by_endpoint[endpoint]
-    by_route = _shrunk(rest, route, routes + 1)
+    by_route = _shrunk(rest, weight, route, routes + 1)
     by_route[routes] = 0.0
-    cell = _shrunk(rest - by_route[route], route * endpoints + endpoint, (routes + 1) * endpoints)
+    cell = _shrunk(rest - by_route[route], weight, route * endpoints + endpoint, (routes + 1) * endpoints)
     table: Array = overall + by_endpoint[None, :] + by_route[:, None] + cell.reshape(routes + 1, endpoints)
     table[routes] = overall + by_endpoint
     if alpha is not None:
@@ -63,13 +70,21 @@ def _quantiles(value: Array, group: Array, prior: Array, alpha: float) -> Array:
 
 
 def crossfit(
-    value: Array, route: Array, endpoint: Array, shape: tuple[int, int], fold: Array, alpha: float | None = None
+    value: Array,
+    route: Array,
+    endpoint: Array,
+    shape: tuple[int, int],
+    fold: Array,
+    alpha: float | None = None,
+    weight: Array | None = None,
 ) -> Array:
     """Give each row (n,) its table value as fitted on the other folds, so that no row sees itself."""
     out = np.zeros(len(value))
     for part in np.unique(fold):
         mine = fold == part
-        table = fit(value[~mine], route[~mine], endpoint[~mine], shape, alpha)
+        table = fit(
+            value[~mine], route[~mine], endpoint[~mine], shape, alpha, None if weight is None else weight[~mine]
+        )
         out[mine] = at(table, route[mine], endpoint[mine])
     return out
 
@@ -92,7 +107,8 @@ def crossfit_all(value: Array, route: Array, endpoint: Array, shape: tuple[int, 
     return out
 
 
-def _shrunk(value: Array, group: Array, groups: int) -> Array:
-    count = np.bincount(group, minlength=groups)
-    shrunk: Array = np.bincount(group, weights=value, minlength=groups) / (count + STRENGTH)
+def _shrunk(value: Array, weight: Array | None, group: Array, groups: int) -> Array:
+    count = np.bincount(group, weights=weight, minlength=groups)
+    total = value if weight is None else value * weight
+    shrunk: Array = np.bincount(group, weights=total, minlength=groups) / (count + STRENGTH)
     return shrunk

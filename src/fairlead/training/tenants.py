@@ -144,7 +144,7 @@ def _threshold(p: Array) -> float:
 
 
 def _evened(weight: Array, where: Array, who: Array, spread: float) -> Array:
-    """Weigh tenants as a random-effects mean would, each cell as a whole as before; `spread` in variances of a label."""
+    """Weigh tenants as a random-effects mean would, cells as before; `spread` in variances of one label."""
     pair = _pair(where, who)
     even = weight / (1 + np.bincount(pair, weights=weight)[pair] * spread)
     before, after = (np.bincount(where, weights=one) for one in (weight, even))
