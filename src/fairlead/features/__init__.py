@@ -3,5 +3,6 @@
 from fairlead.features.build import build
 from fairlead.features.join import Joined, join
 from fairlead.features.labels import Rules, make_views, rules_of
+from fairlead.features.noise import Noise, told
 
-__all__ = ["Joined", "Rules", "build", "join", "make_views", "rules_of"]
+__all__ = ["Joined", "Noise", "Rules", "build", "join", "make_views", "rules_of", "told"]

@@ -15,6 +15,7 @@ from msgspec import Struct
 from fairlead import store
 from fairlead.errors import FeatureError
 from fairlead.features.labels import make_views, rules_of
+from fairlead.features.noise import Noise
 from fairlead.features.tables import FeatureTable, build_tables, read_folder
 from fairlead.project import Project
 from fairlead.scoring.predict import SCALARS
@@ -36,9 +37,14 @@ select
             ('length', 'max_tokens', 'content_filter', 'refusal', 'safety', 'error') then 1.0
         else 0.0
     end as failed,
-    attempts.propensity, attempts.is_final, attempts.input_tokens, attempts.output_tokens, attempts.duration_s,
+    -- Whose labels these are: one tenant's may not move what the others are told.
+    coalesce(attempts.team_id, attempts.api_key_id, attempts.organization_id) as tenant,
+    coalesce(attempts.is_final, attempts.event_id = last.final_event_id) as final,
+    attempts.propensity, attempts.input_tokens, attempts.output_tokens, attempts.duration_s,
     cast(attempts.cost_usd as double) as cost_usd, attempts.prompt_sha256, attempts.policy_id,
-    case when coalesce(attempts.is_final, attempts.event_id = last.final_event_id) then labels.quality end as quality,
+    case when final then labels.quality end as quality,
+    case when final then labels.measured end as quality_measured,
+    case when final then labels.weight end as quality_weight,
     attempts.start_time + label_rules.maturity <= label_horizon.moment as label_mature{columns}
 from attempts
 cross join label_rules
@@ -59,7 +65,9 @@ class Joined(Struct, frozen=True, kw_only=True):
     `rows` has one row an attempt, with its request's label as `quality`. `request_columns` and `state_columns` name
     the features that describe the request and the endpoint; `table_of` says which file a column came from. `text`
     stays one list column. `state_now` has a row an endpoint: the state columns as of now. `horizon` is the newest
-    moment that the lake knows of, `loaded_until` when its newest attempt was loaded; None in an empty lake.
+    moment that the lake knows of, `loaded_until` when its newest attempt was loaded; None in an empty lake. `judges`
+    says what is known of each judge: `quality` is without its habits, `quality_measured` is so too and may leave 0 to
+    1, which makes it right in the mean, `quality_weight` is what it tells beside the word of a person or a test.
     """
 
     rows: pl.DataFrame
@@ -69,6 +77,7 @@ class Joined(Struct, frozen=True, kw_only=True):
     state_now: pl.DataFrame
     horizon: datetime | None = None
     loaded_until: datetime | None = None
+    judges: list[Noise] = []
 
 
 def join(
@@ -87,7 +96,7 @@ def join(
     """
     con = store.open_lake(project.lake).connect(as_of=as_of)
     try:
-        make_views(con, rules_of(project))
+        judges = make_views(con, rules_of(project))
         con.execute("create or replace temp table labels_now as select * from labels")
         tables = build_tables(con, read_folder(project.features))
         columns = {table.name: _columns(con, table) for table in tables}
@@ -107,6 +116,7 @@ def join(
             state_now=store.query(con, _now(of_endpoint, columns)),
             horizon=horizon,
             loaded_until=newest,
+            judges=judges,
         )
     finally:
         con.close()

@@ -22,7 +22,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from fairlead.errors import ProjectError
-from fairlead.features.noise import noise_of
+from fairlead.features.noise import Noise, noise_of
 from fairlead.project import Project
 
 __all__ = ["Rules", "make_views", "rules_of"]
@@ -62,8 +62,11 @@ def rules_of(project: Project) -> Rules:
     )
 
 
-def make_views(con: Any, rules: Rules) -> None:
-    """Define the views in a connection to the lake; they are as of the moment that its own views are of."""
+def make_views(con: Any, rules: Rules) -> list[Noise]:
+    """Define the views in a connection to the lake; they are as of the moment that its own views are of.
+
+    Gives what is known of each judge by then.
+    """
     weights = {**_WEIGHTS, **rules.weights}
     worth = [(name, label, score) for name, known in rules.labels.items() for label, score in known.items()]
     spans = f"interval {_us(rules.maturity)} microseconds as maturity, interval {_us(rules.asked_again)} microseconds"
@@ -76,12 +79,13 @@ def make_views(con: Any, rules: Rules) -> None:
     _values(con, "label_map", "name varchar, label varchar, score double", worth)
     for name in _SCORES:
         con.execute(f"create or replace view {name} as {_sql(name)}")
-    _make_labels(con)
+    judges = noise_of(con, _sql("doubly_scored"))
+    _make_labels(con, [one for one in judges if one.known])
+    return judges
 
 
-def _make_labels(con: Any) -> None:
+def _make_labels(con: Any, noise: list[Noise]) -> None:
     """Define `labels` on what is known of the judges: tables, since everything else would be computed twice."""
-    noise = [one for one in noise_of(con, _sql("doubly_scored")) if one.known]
     columns = "judge varchar, slope double, intercept double, reliability double, useful boolean"
     rows = [(one.judge, one.slope, one.intercept, one.reliability, one.useful) for one in noise]
     _values(con, "evaluator_noise", columns, rows)

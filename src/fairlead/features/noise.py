@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from msgspec import Struct
 
-__all__ = ["Noise", "noise_of"]
+__all__ = ["Noise", "noise_of", "told"]
 
 LEAST: Final = 30  # requests that both scored, below which the judge is taken as its kind is
 STRENGTH: Final = 10.0  # requests that what was believed before counts for: no habits, the weight of its kind
@@ -55,6 +55,28 @@ def noise_of(con: Any, doubly_scored: str) -> list[Noise]:
         return []  # most logs have no judge, and the search for requests that two scored is not free
     rows = con.execute(doubly_scored).fetchall()
     return [_noise(judge, list(found)) for judge, found in groupby(rows, key=itemgetter(0))]
+
+
+def told(one: Noise) -> str:
+    """Say in words what is known of a judge.
+
+    >>> told(Noise(judge="llm good gpt", n=12))
+    'judge llm good gpt: 12 requests scored by people or tests too, 30 are needed; it counts as its kind does'
+    """
+    if not one.known:
+        return (
+            f"judge {one.judge}: {one.n} requests scored by people or tests too, {LEAST} are needed; "
+            "it counts as its kind does"
+        )
+    if not one.useful:
+        return f"judge {one.judge}: on {one.n} requests nothing shows that it knows good from bad; it is left out"
+    biases = sorted(one.bias.items(), key=lambda item: -abs(item[1]))[:1]
+    most = "".join(f", most for {endpoint} ({value:+.2f})" for endpoint, value in biases if abs(value) >= 0.02)
+    return (
+        f"judge {one.judge}: agrees with people and tests on {one.n} requests, r {one.agreement**0.5:.2f}; "
+        f"says {one.intercept:.2f} for a 0 and {one.intercept + one.slope:.2f} for a 1{most}; "
+        f"counts for {one.reliability:.2f} of one of theirs"
+    )
 
 
 def _noise(judge: str, rows: list[tuple[Any, ...]]) -> Noise:

@@ -43,6 +43,7 @@ def card_of(predictor: TrainedPredictor, rows: Rows, reason: str) -> str:
         f"- {rows.count:,} attempts at {len(predictor.endpoints)} endpoints, started before {rows.until or 'the end'}",
         f"- the lake as of {rows.as_of}, loads until {rows.ingested_until}; ids {rows.digest[:16]}",
         f"- features: {', '.join(predictor.spec.features)}",
+        *(f"- {part}" for head in predictor.heads for part in head.reason.split("; ") if part),
         "",
         "## Not for",
         "- endpoints, routes and teams that are not in these rows: a route never seen has the endpoint's mean",

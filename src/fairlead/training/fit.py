@@ -18,7 +18,7 @@ from fairlead.training import calibrate
 from fairlead.training.forest import Binned, everywhere, grow, predict
 from fairlead.training.frame import Frame, folds_of
 from fairlead.training.losses import compare, loss
-from fairlead.training.rows import Rows
+from fairlead.training.rows import HeadRows
 from fairlead.training.spec import HeadPlan, Params
 
 __all__ = ["FittedHead", "fit_head", "learnable", "linked", "loss"]
@@ -81,7 +81,8 @@ def fit_head(
     link: Literal["exp", "sigmoid"] = "sigmoid" if plan.alpha is None else "exp"
     value = natural if link == "sigmoid" else _log(natural, base, plan)
     group = frame.group[kept]
-    rows = Rows(kept, value, frame.route[kept], frame.endpoint[kept], folds_of(group, FOLDS), group)
+    weight = frame.weight[kept] if plan.target == "quality" and frame.weight is not None else None
+    rows = HeadRows(kept, value, frame.route[kept], frame.endpoint[kept], folds_of(group, FOLDS), group, weight)
     shape, bins = (frame.routes + 1, len(frame.endpoints)), binned or Binned(frame)
     seen = _audited(group)
     audit = rows
@@ -94,7 +95,7 @@ def fit_head(
     table_offset, forest_offset = (audit.offsets(own, plan, shape[1]) for own in (own_table, own_forest))
     own_forest, own_table = own_forest + forest_offset[audit.endpoint], own_table + table_offset[audit.endpoint]
     known = {"forest": own_forest, "table": own_table, "endpoint_mean": audit.endpoint_mean(plan, shape)}
-    metrics = compare(plan, audit.value, known, audit.group)
+    metrics = compare(plan, audit.value, known, audit.group, audit.weight)
     serve: Literal["forest", "table"] = "forest" if trees and metrics["gain_low"] > 0 else "table"
     metrics["loss_served"] = metrics["loss" if serve == "forest" else "loss_table"]
     booster = _grow(frame, bins, rows, plan, params, shape, trees) if trees else ""
@@ -167,7 +168,7 @@ def _log(value: Array, base: Array, plan: HeadPlan) -> Array:
 
 
 def _out_of_fold(
-    frame: Frame, bins: Binned, rows: Rows, plan: HeadPlan, params: Params, shape: tuple[int, int], everyone: bool
+    frame: Frame, bins: Binned, rows: HeadRows, plan: HeadPlan, params: Params, shape: tuple[int, int], everyone: bool
 ) -> tuple[_Held, int]:
     """Fit on all folds but one and predict that one; give the predictions and the number of trees that did best."""
     boosters: list[lgb.Booster] = []
@@ -177,8 +178,8 @@ def _out_of_fold(
         held = rows.fold % folds == part
         inner, outer = rows.take(~held), rows.take(held)
         table = inner.table(plan, shape)
-        data = bins.take(inner.index, inner.value, inner.crossfit(plan, shape))
-        check = bins.take(outer.index, outer.value, outer.at(table))
+        data = bins.take(inner.index, inner.value, inner.crossfit(plan, shape), inner.weight)
+        check = bins.take(outer.index, outer.value, outer.at(table), outer.weight)
         boosters.append(grow(frame, plan, params, data, check))
         fitted.append(table)
     trees = int(np.mean([max(booster.best_iteration, 0) for booster in boosters]))
@@ -196,9 +197,9 @@ def _out_of_fold(
 
 
 def _grow(
-    frame: Frame, bins: Binned, rows: Rows, plan: HeadPlan, params: Params, shape: tuple[int, int], trees: int
+    frame: Frame, bins: Binned, rows: HeadRows, plan: HeadPlan, params: Params, shape: tuple[int, int], trees: int
 ) -> str:
-    data = bins.take(rows.index, rows.value, rows.crossfit(plan, shape))
+    data = bins.take(rows.index, rows.value, rows.crossfit(plan, shape), rows.weight)
     return str(grow(frame, plan, params, data, trees=trees).model_to_string(num_iteration=trees))
 
 

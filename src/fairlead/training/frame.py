@@ -56,6 +56,11 @@ class Frame(Struct, frozen=True, kw_only=True):
     ended: Array | None = None  # when each attempt was over, in seconds; None where only its start is known
     regions: tuple[str, ...] = ()  # of the endpoints, "" where none is known
     hidden: frozenset[str] = frozenset()  # columns that the predictor at hand does not use
+    weight: Array | None = None  # what each row's quality tells beside a label that is to be trusted: about 0 to 1
+    tenant: Array | None = None  # codes into `tenants` of who sent the request, -1 where that is not known
+    tenants: tuple[str, ...] = ()
+    askable: Array | None = None  # whether a label could have come by now
+    said: tuple[str, ...] = ()  # what there is to know of the labels, in words
 
     def __len__(self) -> int:
         return len(self.endpoint)
@@ -139,7 +144,10 @@ class Frame(Struct, frozen=True, kw_only=True):
             targets={name: values[keep] for name, values in self.targets.items()},
             group=self.group[keep],
             time=self.time[keep],
-            ended=None if self.ended is None else self.ended[keep],
+            ended=_taken(self.ended, keep),
+            weight=_taken(self.weight, keep),
+            tenant=_taken(self.tenant, keep),
+            askable=_taken(self.askable, keep),
             propensity=self.propensity[keep],
             state={name: values[keep] for name, values in self.state.items()},
         )
@@ -173,6 +181,10 @@ def folds_of(group: Array, folds: int) -> Array:
     order = np.random.default_rng(0).permutation(len(names))
     fold: Array = order[which] % folds
     return fold
+
+
+def _taken(values: Array | None, keep: Array) -> Array | None:
+    return None if values is None else values[keep]
 
 
 def _part(batch: Batch, keep: Array) -> Batch:

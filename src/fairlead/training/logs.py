@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from fairlead.errors import EvidenceError
-from fairlead.features import Joined
+from fairlead.features import Joined, told
 from fairlead.scoring import embedding
 from fairlead.scoring.manifest import Column
 from fairlead.scoring.predict import Batch
@@ -44,6 +44,7 @@ def frame_of(joined: Joined, until: datetime.datetime | None = None) -> Frame:
     ok = (rows["status"] == "ok").to_numpy()
     prompt = rows["prompt_sha256"].to_list()
     now = known.select("endpoint").join(joined.state_now, on="endpoint", how="left", maintain_order="left")
+    tenants = tuple(rows["tenant"].drop_nulls().unique().sort().to_list())
     begun = rows["start_time"].dt.epoch("us").to_numpy() / 1e6
     return Frame(
         ids=rows["event_id"].to_numpy(),
@@ -68,6 +69,11 @@ def frame_of(joined: Joined, until: datetime.datetime | None = None) -> Frame:
         ended=begun + np.nan_to_num(numbers(rows, "duration_s")),
         regions=tuple(value or "" for value in known["region"].to_list()),
         propensity=numbers(rows, "propensity"),
+        weight=np.nan_to_num(numbers(rows, "quality_weight"), nan=1.0),
+        tenant=_codes(rows["tenant"], tenants),
+        tenants=tenants,
+        askable=ok & rows["final"].fill_null(False).to_numpy() & rows["label_mature"].fill_null(False).to_numpy(),
+        said=tuple(map(told, joined.judges)),
         state={name: numbers(rows, name) for name in joined.state_columns},
         state_now={name: numbers(now, name) for name in joined.state_columns},
     )
@@ -128,6 +134,12 @@ def _columns(
     columns += [Column(name, "endpoint", "category") for name in ("endpoint", "provider_name")]
     columns += [Column(name, "state") for name in joined.state_columns]
     return columns, categories
+
+
+def _codes(values: pl.Series, known: tuple[str, ...]) -> Array:
+    codes = values.replace_strict(known, range(len(known)), default=-1, return_dtype=pl.Int64)
+    found: Array = codes.fill_null(-1).to_numpy()
+    return found
 
 
 def _positive(rows: pl.DataFrame, name: str, keep: Array) -> Array:

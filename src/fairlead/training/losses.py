@@ -34,12 +34,15 @@ def loss(plan: HeadPlan, actual: Array, predicted: Array) -> Array:
     return pinball
 
 
-def compare(plan: HeadPlan, actual: Array, predicted: dict[str, Array], group: Array) -> dict[str, float]:
-    """Compare forest, table and endpoint mean (`predicted`, each (n,)) on the same rows.
+def compare(
+    plan: HeadPlan, actual: Array, predicted: dict[str, Array], group: Array, weight: Array | None = None
+) -> dict[str, float]:
+    """Compare forest, table and endpoint mean (`predicted`, each (n,)) on the same rows, weighed by `weight` (n,).
 
     The gain of the forest over the table has a 95 % interval over groups, since rows of one prompt move together.
     """
-    losses = {name: loss(plan, actual, value) for name, value in predicted.items()}
+    share = 1.0 if weight is None else weight / weight.mean()
+    losses = {name: share * loss(plan, actual, value) for name, value in predicted.items()}
     gain = losses["table"] - losses["forest"]
     _, which = np.unique(group, return_inverse=True)
     error = float(np.sqrt((np.bincount(which, weights=gain - gain.mean()) ** 2).sum())) / len(gain)

@@ -10,12 +10,12 @@ from msgspec import Struct
 from fairlead.training import calibrate, tables
 from fairlead.training.spec import HeadPlan
 
-__all__ = ["Rows"]
+__all__ = ["HeadRows"]
 
 Array = np.ndarray[Any, Any]
 
 
-class Rows(Struct, frozen=True):
+class HeadRows(Struct, frozen=True):
     """What one head learns from, arrays (n,): places in the frame, value in link space, codes, folds, weights.
 
     `weight` is None where all rows count alike.
@@ -29,10 +29,18 @@ class Rows(Struct, frozen=True):
     group: Array
     weight: Array | None = None
 
-    def take(self, keep: Array) -> Rows:
+    def take(self, keep: Array) -> HeadRows:
         """Give the rows of a mask or of indexes."""
         weight = None if self.weight is None else self.weight[keep]
-        return Rows(*(getattr(self, name)[keep] for name in self.__struct_fields__[:-1]), weight)
+        return HeadRows(
+            self.index[keep],
+            self.value[keep],
+            self.route[keep],
+            self.endpoint[keep],
+            self.fold[keep],
+            self.group[keep],
+            weight,
+        )
 
     def at(self, table: Array) -> Array:
         """Look each row's route and endpoint up in a table: (n,)."""

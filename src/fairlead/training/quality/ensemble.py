@@ -23,7 +23,9 @@ from fairlead.training.quality.labels import Labels, labels_of
 from fairlead.training.quality.market import market_of
 from fairlead.training.quality.network import Network
 from fairlead.training.quality.platt import apply, platt
+from fairlead.training.quality.reach import by_reach
 from fairlead.training.quality.share import MANY, Choice, by_route, choose
+from fairlead.training.quality.trust import trusted
 from fairlead.training.spec import HeadPlan, Params
 
 __all__ = ["FittedQuality", "fit_quality"]
@@ -50,6 +52,7 @@ def fit_quality(frame: Frame, plan: HeadPlan, params: Params, *, every_endpoint:
     With fewer than 200 labelled requests, or one endpoint, there is nothing to learn a contrast from: then the forest
     or the table serves as `fit_head` found it.
     """
+    frame = by_reach(trusted(frame), FOLDS)
     head = fit_head(frame, plan, params, every_endpoint=every_endpoint)
     kept = _sampled(frame.group[head.rows])
     head = msgspec.structs.replace(
@@ -59,7 +62,8 @@ def fit_quality(frame: Frame, plan: HeadPlan, params: Params, *, every_endpoint:
     labels = labels_of(part, FOLDS)
     if len(labels) < MANY or len(part.endpoints) < 2:
         what = f"{len(labels)} labelled requests, {MANY} are needed" if len(labels) < MANY else "one endpoint"
-        return _with(head, None, f"quality.share 0: no networks, {what}; the {head.serve} is served")
+        reason = f"quality.share 0: no networks, {what}; the {head.serve} is served"
+        return _with(head, None, "; ".join([reason, *frame.said]))
     inputs = inputs_of(part.take(labels.row))
     members = networks(inputs, labels)
     said = [apply(one.platt, net.held) for one, net in members.values()]
@@ -133,7 +137,8 @@ def _table(frame: Frame, labels: Labels) -> Array:
     route, fold = frame.route, labels.fold[labels.request]
     for part in np.unique(fold):
         learn, mine = fold != part, labels.fold == part
-        fitted = tables.fit(frame.targets["quality"][learn], route[learn], frame.endpoint[learn], shape)
+        weight = None if frame.weight is None else frame.weight[learn]
+        fitted = tables.fit(frame.targets["quality"][learn], route[learn], frame.endpoint[learn], shape, None, weight)
         out[mine] = CategoryTable(values=fitted).lookup(route[labels.row[mine]])
     return np.clip(out, 0.01, 0.99)
 
@@ -176,7 +181,7 @@ def _served(
         oof=quality[labels.request] if every_endpoint else own[:, None],
         oof_own=own,
     )
-    return _with(head, parts, choice.reason)
+    return _with(head, parts, "; ".join([choice.reason, *frame.said]))
 
 
 def _with(head: FittedHead, parts: Parts | None, reason: str) -> FittedQuality:

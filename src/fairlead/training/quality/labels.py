@@ -52,12 +52,12 @@ def labels_of(frame: Frame, folds: int) -> Labels:
     """Lay out the scores of a frame whose rows all have a quality; rows of one id are one request.
 
     Rows whose log kept the chance of the choice weigh its inverse, clipped: what was rarely tried counts for more
-    (Horvitz and Thompson 1952; the clipping of Ionides 2008).
+    (Horvitz and Thompson 1952; the clipping of Ionides 2008). The frame's own weights come on top.
     """
     _, first, request = np.unique(frame.ids, return_index=True, return_inverse=True)
     shape = (len(first), len(frame.endpoints))
     cell = (request, frame.endpoint)
-    inverse = _inverse(frame.propensity)
+    inverse = _inverse(frame.propensity) * (1.0 if frame.weight is None else frame.weight)
     weight, total = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     np.add.at(weight, cell, inverse)
     np.add.at(total, cell, inverse * frame.targets["quality"])
