@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead import store
+from fairlead import features, store
 from fairlead.features.labels import make_views, rules_of
 from fairlead.features.noise import Noise, _noise, noise_of
 from fairlead.project import Project
+from fairlead.training import logs
 
 MODELS = ("plain", "kin")
 TRUE = np.array([0.7, 0.6])  # how often each answers well
@@ -136,3 +137,15 @@ def test_too_few_and_constant_scores_say_nothing_of_a_judge() -> None:
 
     assert _noise("few", [sums("few", "a", few, few)]) == Noise(judge="few", n=20, reliability=1 / 3)
     assert not _noise("same", [sums("same", "a", same, np.linspace(0, 1, 100))]).useful
+
+
+def test_what_is_learned_from_knows_what_each_label_is_worth_and_whose_it_is(judged: Any) -> None:
+    joined = features.join(judged())
+
+    frame = logs.frame_of(joined)
+    by_judge = frame.weight < 1
+    assert frame.said == (f"judge llm thumb judge-1: {features.told(joined.judges[0])}",)
+    assert 0.6 < by_judge.mean() < 0.85
+    assert np.ptp(frame.weight[by_judge]) < 1e-9
+    assert set(np.unique(frame.targets["quality"][~by_judge])) == {0.0, 1.0}
+    assert frame.askable.sum() == len(frame) - (joined.rows["label_mature"] == False).sum()  # noqa: E712

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from fairlead import store
 from fairlead.project import Project
@@ -255,6 +256,48 @@ def test_a_planted_fault_turns_its_check_and_no_other(project: Project, fault: s
     assert set(turned) | missing == expected, {name: check.meaning for name, check in turned.items()}
     assert verdict in {check.verdict for check in turned.values()}
     assert all(check.action for check in turned.values())
+
+
+def also_judged(right: float) -> Callable[[Feedback], Feedback]:
+    """The same request scored by a judge that agrees with people in `right` of the cases."""
+    rng = np.random.default_rng(1)
+
+    def judge(one: Feedback) -> Feedback:
+        value = one.score_normalized if rng.random() < right else 1 - (one.score_normalized or 0)
+        more = {"evaluator_kind": "llm", "evaluator_model": "judge-1", "source": "judge"}
+        return structs.replace(
+            one, feedback_id=f"j{one.feedback_id}", score_value=value, score_normalized=value, **more
+        )
+
+    return judge
+
+
+def test_judges_are_held_against_people_and_comparisons_are_counted(project: Project) -> None:
+    attempts, feedback = sound()
+    judged = list(map(also_judged(0.8), feedback[:400]))
+    votes = [
+        structs.replace(feedback[n], feedback_id=f"v{n}", value_type="preference", other_target_id=f"r{n + 1}",
+                        score_normalized=float(attempts[n].response_model == MODELS[0]), name="arena")
+        for n in range(0, 100, 2)
+    ]  # fmt: skip
+    store_all(project, *attempts, *feedback, *judged, *votes)
+
+    found = {check.name: check for check in health(project, now=NOW).checks}
+
+    assert found["judges"].verdict == "fine"
+    assert found["judges"].meaning.startswith("llm thumb judge-1 agrees with people and tests on 400 requests, r 0.")
+    assert found["preferences"].verdict == "fine"
+    assert found["preferences"].meaning.startswith(f"openai/{MODELS[0]} is preferred to a middling one in ")
+
+
+def test_a_judge_that_tosses_coins_is_named(project: Project) -> None:
+    attempts, feedback = sound()
+    store_all(project, *attempts, *feedback, *map(also_judged(0.5), feedback[:300]))
+
+    found = {check.name: check for check in health(project, now=NOW).checks}
+
+    assert found["judges"].verdict == "bad"
+    assert "nothing shows that it knows good from bad; it is left out" in found["judges"].meaning
 
 
 def test_a_damaged_segment_is_named(project: Project) -> None:

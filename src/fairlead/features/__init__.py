@@ -4,5 +4,6 @@ from fairlead.features.build import build
 from fairlead.features.join import Joined, join
 from fairlead.features.labels import Rules, make_views, rules_of
 from fairlead.features.noise import Noise, told
+from fairlead.features.preferences import Ability, abilities
 
-__all__ = ["Joined", "Noise", "Rules", "build", "join", "make_views", "rules_of", "told"]
+__all__ = ["Ability", "Joined", "Noise", "Rules", "abilities", "build", "join", "make_views", "rules_of", "told"]

@@ -16,6 +16,7 @@ from fairlead import store
 from fairlead.errors import FeatureError
 from fairlead.features.labels import make_views, rules_of
 from fairlead.features.noise import Noise
+from fairlead.features.preferences import Ability, abilities
 from fairlead.features.tables import FeatureTable, build_tables, read_folder
 from fairlead.project import Project
 from fairlead.scoring.predict import SCALARS
@@ -68,6 +69,7 @@ class Joined(Struct, frozen=True, kw_only=True):
     moment that the lake knows of, `loaded_until` when its newest attempt was loaded; None in an empty lake. `judges`
     says what is known of each judge: `quality` is without its habits, `quality_measured` is so too and may leave 0 to
     1, which makes it right in the mean, `quality_weight` is what it tells beside the word of a person or a test.
+    `preferred` is how endpoints fare where two answers were compared.
     """
 
     rows: pl.DataFrame
@@ -78,6 +80,7 @@ class Joined(Struct, frozen=True, kw_only=True):
     horizon: datetime | None = None
     loaded_until: datetime | None = None
     judges: list[Noise] = []
+    preferred: list[Ability] = []
 
 
 def join(
@@ -117,6 +120,7 @@ def join(
             horizon=horizon,
             loaded_until=newest,
             judges=judges,
+            preferred=abilities(con.execute("select one, other, outcome from compared").fetchall()),
         )
     finally:
         con.close()

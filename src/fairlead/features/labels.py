@@ -22,7 +22,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from fairlead.errors import ProjectError
-from fairlead.features.noise import Noise, noise_of
+from fairlead.features.noise import Noise, noise_of, told
 from fairlead.project import Project
 
 __all__ = ["Rules", "make_views", "rules_of"]
@@ -79,8 +79,11 @@ def make_views(con: Any, rules: Rules) -> list[Noise]:
     _values(con, "label_map", "name varchar, label varchar, score double", worth)
     for name in _SCORES:
         con.execute(f"create or replace view {name} as {_sql(name)}")
+    con.execute(f"create or replace view compared as {_sql('compared')}")
     judges = noise_of(con, _sql("doubly_scored"))
     _make_labels(con, [one for one in judges if one.known])
+    rows = [(one.judge, told(one), one.n, one.useful) for one in judges]
+    _values(con, "judges", "judge varchar, told varchar, n bigint, useful boolean", rows)
     return judges
 
 

@@ -61,19 +61,16 @@ def told(one: Noise) -> str:
     """Say in words what is known of a judge.
 
     >>> told(Noise(judge="llm good gpt", n=12))
-    'judge llm good gpt: 12 requests scored by people or tests too, 30 are needed; it counts as its kind does'
+    '12 requests scored by people or tests too, 30 are needed; it counts as its kind does'
     """
     if not one.known:
-        return (
-            f"judge {one.judge}: {one.n} requests scored by people or tests too, {LEAST} are needed; "
-            "it counts as its kind does"
-        )
+        return f"{one.n} requests scored by people or tests too, {LEAST} are needed; it counts as its kind does"
     if not one.useful:
-        return f"judge {one.judge}: on {one.n} requests nothing shows that it knows good from bad; it is left out"
+        return f"on {one.n} requests nothing shows that it knows good from bad; it is left out"
     biases = sorted(one.bias.items(), key=lambda item: -abs(item[1]))[:1]
     most = "".join(f", most for {endpoint} ({value:+.2f})" for endpoint, value in biases if abs(value) >= 0.02)
     return (
-        f"judge {one.judge}: agrees with people and tests on {one.n} requests, r {one.agreement**0.5:.2f}; "
+        f"agrees with people and tests on {one.n} requests, r {one.agreement**0.5:.2f}; "
         f"says {one.intercept:.2f} for a 0 and {one.intercept + one.slope:.2f} for a 1{most}; "
         f"counts for {one.reliability:.2f} of one of theirs"
     )

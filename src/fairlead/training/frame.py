@@ -60,6 +60,7 @@ class Frame(Struct, frozen=True, kw_only=True):
     tenant: Array | None = None  # codes into `tenants` of who sent the request, -1 where that is not known
     tenants: tuple[str, ...] = ()
     askable: Array | None = None  # whether a label could have come by now
+    preferred: Array | None = None  # (K,) ability of each endpoint where answers were compared, NaN where none was
     said: tuple[str, ...] = ()  # what there is to know of the labels, in words
 
     def __len__(self) -> int:
@@ -164,6 +165,7 @@ class Frame(Struct, frozen=True, kw_only=True):
             providers=tuple(other.providers),
             models=tuple(other.models),
             regions=(),
+            preferred=None if self.preferred is None else _placed(self.preferred, self.endpoints, other.endpoints),
             columns=other.columns,
             categories=other.categories,
         )
@@ -181,6 +183,11 @@ def folds_of(group: Array, folds: int) -> Array:
     order = np.random.default_rng(0).permutation(len(names))
     fold: Array = order[which] % folds
     return fold
+
+
+def _placed(values: Array, names: tuple[str, ...], wanted: list[str]) -> Array:
+    known = dict(zip(names, values, strict=True))
+    return np.array([known.get(name, np.nan) for name in wanted])
 
 
 def _taken(values: Array | None, keep: Array) -> Array | None:

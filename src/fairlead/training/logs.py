@@ -73,7 +73,8 @@ def frame_of(joined: Joined, until: datetime.datetime | None = None) -> Frame:
         tenant=_codes(rows["tenant"], tenants),
         tenants=tenants,
         askable=ok & rows["final"].fill_null(False).to_numpy() & rows["label_mature"].fill_null(False).to_numpy(),
-        said=tuple(map(told, joined.judges)),
+        preferred=_abilities(joined, endpoints),
+        said=tuple(f"judge {one.judge}: {told(one)}" for one in joined.judges),
         state={name: numbers(rows, name) for name in joined.state_columns},
         state_now={name: numbers(now, name) for name in joined.state_columns},
     )
@@ -134,6 +135,11 @@ def _columns(
     columns += [Column(name, "endpoint", "category") for name in ("endpoint", "provider_name")]
     columns += [Column(name, "state") for name in joined.state_columns]
     return columns, categories
+
+
+def _abilities(joined: Joined, endpoints: tuple[str, ...]) -> Array | None:
+    known = {one.endpoint: one.ability for one in joined.preferred}
+    return np.array([known.get(name, np.nan) for name in endpoints]) if known else None
 
 
 def _codes(values: pl.Series, known: tuple[str, ...]) -> Array:

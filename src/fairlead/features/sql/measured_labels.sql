@@ -11,6 +11,8 @@ with plain as (
     left join label_cells as cells using (request_id)
     left join evaluator_bias as bias on bias.judge = scores.judge and bias.endpoint = cells.endpoint
     where coalesce(noise.useful, true)
+    -- A judge that is measured by people has nothing to add where they spoke.
+    qualify noise.judge is null or not bool_or(scores.trusted) over (partition by request_id)
 )
 select
     request_id,

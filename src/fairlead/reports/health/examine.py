@@ -11,7 +11,7 @@ from fairlead import store
 from fairlead.evaluation.judgement import Judgement
 from fairlead.project import Project
 from fairlead.reports import judgement
-from fairlead.reports.health import clocks, labels, loads, money, presence, values
+from fairlead.reports.health import clocks, labels, loads, money, presence, values, voices
 from fairlead.reports.health.check import Check
 from fairlead.reports.queries import Ask, prepare, window
 from fairlead.store import Fault, Lake
@@ -59,4 +59,5 @@ def examine(ask: Ask, lake: Lake, judged: Judgement | None, faults: Sequence[Fau
         *money.checks(ask, judged),
         *presence.checks(ask),
         *labels.checks(ask),
+        *voices.checks(ask),
     ]

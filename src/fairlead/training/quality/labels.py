@@ -12,6 +12,8 @@ from fairlead.training.frame import Frame, folds_of
 __all__ = ["Labels", "labels_of"]
 
 Array = np.ndarray[Any, Any]
+KNOWN: Final = 50  # labels from which an endpoint's mean tells what being preferred is worth
+Z90: Final = 1.645
 STEEPEST: Final = 5.0  # an inverse propensity counts at most this many times the median one
 
 
@@ -29,16 +31,17 @@ class Labels(Struct, frozen=True, kw_only=True):
     request: Array
     fold: Array
     group: Array
+    preferred: Array | None = None  # (K,) abilities of endpoints in comparisons, NaN where there was none
 
     def __len__(self) -> int:
         return len(self.row)
 
     @property
     def mean(self) -> Array:
-        """Each endpoint's weighted mean score (K,), drawn to the overall one by 5 labels."""
+        """Each endpoint's weighted mean score (K,), drawn by 5 labels to the overall one or to what is preferred."""
         weight, total = self.weight.sum(axis=0), (self.weight * self.score).sum(axis=0)
-        overall = total.sum() / max(weight.sum(), 1e-12)
-        mean: Array = (total + 5 * overall) / (weight + 5)
+        overall = np.full(len(weight), total.sum() / max(weight.sum(), 1e-12))
+        mean: Array = (total + 5 * expected(overall, weight, total, self.preferred)) / (weight + 5)
         return mean
 
     @property
@@ -46,6 +49,28 @@ class Labels(Struct, frozen=True, kw_only=True):
         """How many requests each endpoint (K,) has labels of."""
         seen: Array = (self.weight > 0).sum(axis=0)
         return seen
+
+
+def expected(overall: Array, weight: Array, total: Array, preferred: Array | None) -> Array:
+    """Give what is expected of each endpoint (K,) before its own labels: `overall`, or what its comparisons suggest.
+
+    Comparisons have no scale: it is taken from the endpoints that have KNOWN labels too, three at least, and only where
+    the better are seen to be preferred (a one-sided 95 % interval of the slope is above 0).
+    """
+    if preferred is None:
+        return overall
+    both = np.isfinite(preferred) & (weight >= KNOWN)
+    if both.sum() < 3:
+        return overall
+    mean, ability = total[both] / weight[both], preferred[both] - preferred[both].mean()
+    square = float((ability**2).sum())
+    slope = float(ability @ mean) / max(square, 1e-12)
+    rest = mean - mean.mean() - slope * ability
+    error = float(np.sqrt((rest @ rest / (both.sum() - 2) + 0.25 / weight[both].min()) / max(square, 1e-12)))
+    if slope - Z90 * error <= 0:
+        return overall
+    moved = np.clip(mean.mean() + slope * (preferred - preferred[both].mean()), 0.02, 0.98)
+    return np.where(np.isfinite(preferred), moved, overall)
 
 
 def labels_of(frame: Frame, folds: int) -> Labels:
@@ -72,6 +97,7 @@ def labels_of(frame: Frame, folds: int) -> Labels:
         request=request,
         fold=folds_of(group, folds),
         group=group,
+        preferred=frame.preferred,
     )
 
 

@@ -1,0 +1,2 @@
+-- Which answers were compared, and which was preferred?
+select one, other, outcome from compared
