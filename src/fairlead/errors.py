@@ -8,6 +8,7 @@ FairleadError                 catch this to catch all
 ├── FeatureError              a file in features/ is off
 ├── ModelError                a file in models/ is off, or a predictor cannot be fitted
 ├── GateError                 a candidate did not earn promotion
+├── SecurityError             keys, secrets or the audit log are not as they should be
 ├── SnapshotRefusedError      the published file fails a check; the last good one stays
 ├── EvidenceError             the logs cannot answer the question
 └── AlarmError                something that is watched needs somebody to look at it
@@ -24,6 +25,7 @@ __all__ = [
     "ModelError",
     "ProjectError",
     "ReadError",
+    "SecurityError",
     "SnapshotRefusedError",
     "StoreError",
     "UsageError",
@@ -60,6 +62,10 @@ class ModelError(FairleadError):
 
 class GateError(FairleadError):
     """A candidate predictor or snapshot did not earn promotion."""
+
+
+class SecurityError(FairleadError):
+    """Keys, secrets or the audit log are not as they should be: nothing is let in on their word."""
 
 
 class SnapshotRefusedError(FairleadError):
