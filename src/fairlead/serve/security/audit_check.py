@@ -47,9 +47,9 @@ def verify(path: Path, by: Verifier | None = None, *, checkpoints: Path | None =
     log, or better a copy from another machine) has to be in the log. An unfinished last line is `torn`: no entry.
     """
     repeated = _repeated(checkpoints or checkpoints_of(path)) if by is not None else {}
-    number, sequence, previous, signed, torn = 0, 0, GENESIS, 0, False
+    sequence, previous, signed, torn = 0, GENESIS, 0, False
     try:
-        for number, written in enumerate(_lines(path), 1):
+        for written in _lines(path):
             if not written.endswith(b"\n"):
                 if len(written) >= _MOST_BYTES:
                     raise _BrokenError("longer than any entry is")
@@ -63,13 +63,10 @@ def verify(path: Path, by: Verifier | None = None, *, checkpoints: Path | None =
                     raise _BrokenError("another checkpoint than the one that was put aside")
                 signed = sequence if entry["event"] == CHECKPOINT else signed
             sequence, previous = sequence + 1, digest(written[:-1])
-        if repeated and max(repeated) >= sequence:
-            number = sequence + 1
+        if repeated:
             raise _BrokenError(f"cut short: there was a checkpoint at sequence {max(repeated)}")
-        if repeated and min(repeated) < sequence:
-            raise _BrokenError(f"lacks the checkpoint at sequence {min(repeated)}")
     except _BrokenError as fault:
-        return Verdict(entries=sequence, broken_line=number, reason=str(fault), signed_until=signed, torn=torn)
+        return Verdict(entries=sequence, broken_line=sequence + 1, reason=str(fault), signed_until=signed, torn=torn)
     return Verdict(entries=sequence, signed_until=signed, torn=torn)
 
 

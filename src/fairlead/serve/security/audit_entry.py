@@ -14,13 +14,13 @@ from fairlead.serve.security import keytext
 __all__ = ["CHECKPOINT", "EVERY", "FIELDS", "GENESIS", "PURPOSE", "detail", "digest", "line", "signed_part"]
 
 CHECKPOINT: Final = "checkpoint"
-EVERY: Final = 100  # every so many entries one is a signed checkpoint: sequence 0, 100, 200, ...
+EVERY: Final = 10  # each tenth line is a signed checkpoint; up to nine entries behind the last are only chained
 GENESIS: Final = "0" * 64
 PURPOSE: Final = "audit checkpoint"
 # What an entry may tell. Prompts, answers, bodies and keys have no field here, so nobody can log one by accident.
 FIELDS: Final = frozenset(
-    ("action", "alert", "key_id", "name", "roles", "routes", "teams", "network", "reason", "count", "share", "sequence")
-    + ("version", "sha256", "bytes", "file", "signer", "every", "status", "since_s", "rate", "usual", "not_after")
+    {"action", "alert", "key_id", "name", "roles", "routes", "teams", "network", "reason", "count", "share", "sequence"}
+    | {"version", "sha256", "bytes", "file", "signer", "every", "status", "since_s", "rate", "usual", "not_after"}
 )
 _MOST_CHARACTERS: Final = 200
 _SECRETS: Final = (keytext.PATTERN, re.compile(r"fs1\.\w{10}\."), re.compile(r"otpauth://"), re.compile(r"-----BEGIN "))

@@ -25,7 +25,7 @@ class Fronts:
             raise UsageError(f"a front's network: {fault}; write it as 10.0.0.0/8") from fault
 
     def caller(self, peer: str | None, forwarded: str | None) -> str | None:
-        """Give the address of who asks: the last one, which a front appended; the caller may have made up the others."""
+        """Give the address of who asks: the last one, which a front appended; others may be made up."""
         if forwarded is None or not self._counts(peer):
             return peer
         return forwarded.rpartition(",")[2].strip() or peer
