@@ -116,13 +116,16 @@ def test_every_edit_is_found_and_the_first_broken_line_named(kept, tmp_path_fact
 
     verdict = check(folder)
 
-    same = len(os.path.commonprefix([lines, changed]))  # lines before the first that differs
+    differ = (number for number, line in enumerate(lines) if changed[number : number + 1] != [line])
+    same = next(differ, len(lines))  # lines before the first that is another
     assert verdict.sound == (changed == lines)
     if changed == lines:
         return
     if how == "cut":
         assert verdict.reason == "cut short: there was a checkpoint at sequence 40"
-    if how in {"byte", "rewrite"} and same % EVERY:  # hashes can be made right again, up to the next signature
+    if (
+        how in {"byte", "insert", "rewrite"} and same % EVERY
+    ):  # hashes can be made right again, up to the next signature
         assert same < verdict.broken_line <= (same // EVERY + 1) * EVERY + 1
     else:
         assert verdict.broken_line == same + 1
@@ -205,6 +208,7 @@ def test_a_log_that_others_may_read_is_not_written_on(tmp_path):
 
 WRITER = """
 import sys
+from pathlib import Path
 from fairlead.serve.security import signing
 from fairlead.serve.security.audit import Audit
 folder = Path(sys.argv[1])
