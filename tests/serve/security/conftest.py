@@ -45,3 +45,9 @@ def shows() -> Callable[..., list[tuple[bytes, bytes]]]:
         return [(b"host", b"localhost"), (b"authorization", f"Bearer {text}".encode()), *named]
 
     return headers
+
+
+@pytest.fixture(scope="session")
+def lasting_guard(tmp_path_factory: pytest.TempPathFactory) -> Guard:
+    """Give one guard for all examples of a property."""
+    return House(tmp_path_factory.mktemp("lasting") / "security").guard()

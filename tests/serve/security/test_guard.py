@@ -115,16 +115,9 @@ HEADER = st.tuples(
     headers=st.lists(HEADER, max_size=5),
     peer=st.text(max_size=20),
 )
-def test_whatever_is_sent_is_refused_and_raises_nothing(method, path, headers, peer):
-    guard = test_whatever_is_sent_is_refused_and_raises_nothing.guard
-
-    assert guard.check(method, path, headers, peer).status == 401
-    assert guard.check("POST", "/v1/decide", headers, peer).status == 401
-
-
-@pytest.fixture(autouse=True)
-def _guard(house):
-    test_whatever_is_sent_is_refused_and_raises_nothing.guard = house.guard()
+def test_whatever_is_sent_is_refused_and_raises_nothing(lasting_guard, method, path, headers, peer):
+    assert lasting_guard.check(method, path, headers, peer).status == 401
+    assert lasting_guard.check("POST", "/v1/decide", headers, peer).status == 401
 
 
 def test_over_its_limit_a_key_is_told_when_to_ask_again(house, shows):
