@@ -60,7 +60,6 @@ servers:
 	@$(call debian,ls /usr/lib/postgresql/*/bin/initdb || command -v initdb,postgresql,the tests of PostgreSQL)
 	@$(call debian,command -v redis-server,redis-server,the tests of live state across machines)
 	@$(call debian,command -v haproxy,haproxy,the tests of the front)
-	@$(call debian,command -v /usr/sbin/nginx,nginx-light,the tests of the front)
 	@$(call debian,command -v strace,strace,the tests that make system calls fail)
 
 # debian(check, package, what needs it): install it where we may; say so and go on where we may not.

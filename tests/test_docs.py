@@ -24,7 +24,10 @@ def test_every_command_has_help_and_is_in_the_readme(name):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_says_what_it_does(name):
-    silent = [one.name for one in COMMANDS[name].params if not getattr(one, "help", None)]
+    inside = getattr(COMMANDS[name], "commands", {}).values()
+    silent = [
+        one.name for command in (COMMANDS[name], *inside) for one in command.params if not getattr(one, "help", 0)
+    ]
 
     assert silent == []
 
@@ -90,7 +93,12 @@ def _faults(line: str) -> list[str]:
         return [f"no extra {extra}" for extra in extras if extra not in known]
     if words[1] not in COMMANDS:
         return [] if words[1].startswith("-") else [f"no command {words[1]}"]
-    options = {option for one in COMMANDS[words[1]].params for option in (*one.opts, *one.secondary_opts)} | {"--help"}
+    command = COMMANDS[words[1]]
+    if hasattr(command, "commands") and not words[2].startswith("-"):  # `fairlead keys new`
+        if words[2] not in command.commands:
+            return [f"no command {words[1]} {words[2]}"]
+        command = command.commands[words[2]]
+    options = {option for one in command.params for option in (*one.opts, *one.secondary_opts)} | {"--help"}
     return [f"no option {word}" for word in words[2:] if word.startswith("--") and word.split("=")[0] not in options]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from fairlead.cli import lab, money, receive, registry, show, stages, watch
+from fairlead.cli import doctor, keys, lab, money, receive, registry, show, stages, watch
 from fairlead.errors import FairleadError, UsageError
 
 __all__ = ["app", "main"]
@@ -32,8 +32,10 @@ for _command in (
     *registry.COMMANDS,
     *lab.COMMANDS,
     *watch.COMMANDS,
+    *doctor.COMMANDS,
 ):
     app.command()(_command)
+app.add_typer(keys.app, name="keys", help="Make, list, rotate and revoke the keys of the scoring API.")
 
 
 def main() -> None:

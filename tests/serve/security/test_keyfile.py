@@ -176,7 +176,7 @@ def test_a_key_is_good_until_its_end_and_a_rotated_one_until_the_overlap_is_over
         later + datetime.timedelta(days=10),
     )
     assert [keys.state(rotated, moment) for moment in moments] == ["not_yet_valid", "valid", "valid", "expired"]
-    assert keys.state(keys.revoke(content, key.id, now=later)[1], later) == "revoked"
+    assert keys.state(keys.revoke(content, key.id, now=later)[1][0], later) == "revoked"
 
 
 def test_an_overlap_makes_no_secret_good_for_longer():

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead.errors import SecurityError, UsageError
 from fairlead.serve.exchange import BUDGET_S, connect
-from fairlead.serve.security import signing
+from fairlead.serve.security import keys, signing
 from fairlead.serve.security.audit import Audit
 from fairlead.serve.security.guard import Guard
+from fairlead.serve.security.keyfile import Key, Keys
 from fairlead.serve.security.keyring import Keyring
 from fairlead.serve.security.limits import Limits
 from fairlead.serve.security.peers import Fronts
@@ -72,6 +74,25 @@ class Folder:
     def uses(self) -> Path:
         """What is known of keys' use."""
         return self.root / "uses.json"
+
+    def change(
+        self,
+        event: str,
+        actor: str,
+        now: datetime.datetime,
+        change: Callable[[Keys], tuple[Keys, tuple[Key, str]]],
+    ) -> tuple[Key, str]:
+        """Change the file of keys, recorded before it is done: what cannot be recorded is not done."""
+        if not self.signing.exists():
+            raise SecurityError(f"{self.signing}: what signs the file of keys is not here; do this where it is")
+        log = self.log()
+
+        def recorded(kept: Keys) -> tuple[Keys, tuple[Key, str]]:
+            content, (key, text) = change(kept)
+            log.add(event, actor, key_id=key.id, name=key.name, roles=key.roles, sequence=content.sequence)
+            return content, (key, text)
+
+        return keys.edit(self.keys, signing.signer(self.signing), now, recorded)
 
     def log(self) -> Audit:
         """Open the audit log, with its signing key where there is one."""

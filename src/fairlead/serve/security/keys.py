@@ -67,10 +67,10 @@ def rotate(
     return _next(content, tuple(changed if one.id == named else one for one in content.keys), now), (changed, text)
 
 
-def revoke(content: Keys, named: str, *, now: datetime.datetime) -> tuple[Keys, Key]:
-    """End a key at once; it stays listed, so that logs that name it can still be read."""
+def revoke(content: Keys, named: str, *, now: datetime.datetime) -> tuple[Keys, tuple[Key, str]]:
+    """End a key at once; it stays listed, so that logs that name it can still be read. There is no new text."""
     key = msgspec.structs.replace(_find(content, named), revoked_at=now.replace(microsecond=0))
-    return _next(content, tuple(key if one.id == named else one for one in content.keys), now), key
+    return _next(content, tuple(key if one.id == named else one for one in content.keys), now), (key, "")
 
 
 def state(key: Key, now: datetime.datetime) -> str:
@@ -83,7 +83,10 @@ def state(key: Key, now: datetime.datetime) -> str:
 
 
 def edit(path: Path, by: Signer, now: datetime.datetime, change: Callable[[Keys], tuple[Keys, T]]) -> T:
-    """Change the file of keys, one process at a time; the file is made where there is none."""
+    """Change the file of keys, one process at a time; the file is made where there is none.
+
+    `Folder.change` does this and records it.
+    """
     with files.locked(path):
         content = keyfile.read(path, by) if path.exists() else Keys(written_at=now.replace(microsecond=0))
         changed, result = change(content)
