@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.serve.security import Folder, keys, signing
+from fairlead.serve.security.doctor import asking
 
 ROOT = Path(__file__).parents[2]
 FRONT = ROOT / "deploy" / "front"
@@ -192,6 +193,33 @@ def test_answers_carry_hsts_and_the_apis_headers_and_name_no_server(front):
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "no-store"
     assert headers.get("server", "nginx") == "nginx"  # nginx names itself, without a version
+
+
+def test_the_doctor_finds_nothing_to_refuse(front):
+    port, _, _ = front
+
+    found = list(asking.front(f"localhost:{port}"))
+
+    assert [one.verdict for one in found] == ["warning", "ok"]
+    assert "a certificate that is not trusted here" in found[0].what
+
+
+def test_the_doctor_refuses_a_front_that_speaks_older_tls_and_sends_no_hsts(certificate):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    names = ["-key", certificate / "front.key", "-cert", certificate / "front.crt"]
+    with running("openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-www", "-quiet", *names):
+        for _ in range(50):
+            found = list(asking.front(f"localhost:{port}"))
+            if found[0].verdict != "warning" or "not answer" not in found[0].what:
+                break
+            time.sleep(0.1)
+
+    assert [one.what.split(" ", 1)[1] for one in found if one.verdict == "refused"] == [
+        "still speaks TLS 1.2",
+        "sends no Strict-Transport-Security",
+    ]
 
 
 def test_a_refusal_comes_through_as_it_is(front):

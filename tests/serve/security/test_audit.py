@@ -16,11 +16,12 @@ from fairlead.errors import SecurityError, UsageError
 from fairlead.serve.security import audit_entry, keytext, signing
 from fairlead.serve.security.audit import Audit, checkpoints_of
 from fairlead.serve.security.audit_check import verify
+from fairlead.serve.security.audit_head import head_of
 from fairlead.serve.security.signing import Ed25519, Hmac
 
 NOW = datetime.datetime(2026, 11, 26, tzinfo=datetime.UTC)
 EVERY = 10
-PLACES = st.integers(0, 40)  # up to the last checkpoint of the log that is edited
+PLACES = st.integers(0, 44)
 BYTES = [byte for byte in range(256) if byte != 10]
 
 
@@ -71,8 +72,16 @@ def kept(tmp_path_factory):
     return folder
 
 
+def beside(kept, folder):
+    """Copy what lies beside a log, as it was."""
+    for where in (checkpoints_of, head_of):
+        path = where(folder / "audit.jsonl")
+        path.write_bytes(where(kept / "audit.jsonl").read_bytes())
+        path.chmod(0o600)
+
+
 def edits(lines, draw):
-    """Give lines that were tampered with at or before the last checkpoint, and how."""
+    """Give lines that were tampered with, and how."""
     how, at = draw(st.sampled_from(["byte", "delete", "swap", "insert", "repeat", "cut", "rewrite"])), draw(PLACES)
     head, line, rest = lines[:at], lines[at], lines[at + 1 :]
     if how == "byte":
@@ -112,7 +121,7 @@ def test_every_edit_is_found_and_the_first_broken_line_named(kept, tmp_path_fact
     assert len(lines) == 45
     changed, how = edits(lines, data.draw)
     (folder / "audit.jsonl").write_bytes(b"".join(line + b"\n" for line in changed))
-    checkpoints_of(folder / "audit.jsonl").write_bytes(checkpoints_of(kept / "audit.jsonl").read_bytes())
+    beside(kept, folder)
 
     verdict = check(folder)
 
@@ -122,33 +131,51 @@ def test_every_edit_is_found_and_the_first_broken_line_named(kept, tmp_path_fact
     if changed == lines:
         return
     if how == "cut":
-        assert verdict.reason == "cut short: there was a checkpoint at sequence 40"
+        assert verdict.reason == "cut short: there was an entry at sequence 44"
     if (
         how in {"byte", "insert", "rewrite"} and same % EVERY
     ):  # hashes can be made right again, up to the next signature
-        assert same < verdict.broken_line <= (same // EVERY + 1) * EVERY + 1
+        assert same < verdict.broken_line <= min((same // EVERY + 1) * EVERY, 44) + 1
     else:
         assert verdict.broken_line == same + 1
 
 
-def test_a_log_that_was_cut_after_its_last_checkpoint_is_told_how_far_it_can_be_trusted(kept, tmp_path):
-    lines = (kept / "audit.jsonl").read_bytes().splitlines(keepends=True)
-    (tmp_path / "audit.jsonl").write_bytes(b"".join(lines[:42]))
-    checkpoints_of(tmp_path / "audit.jsonl").write_bytes(checkpoints_of(kept / "audit.jsonl").read_bytes())
+def test_a_log_set_back_with_all_that_is_beside_it_is_found_by_a_copy_of_the_checkpoints(tmp_path):
+    log = fill(tmp_path, 13)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for _ in range(12):
+        log.add("key.new", "operator")
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes(checkpoints_of(log.path).read_bytes())
+    for path, content in before.items():
+        path.write_bytes(content)
 
-    verdict = check(tmp_path)
+    assert (check(tmp_path).sound, check(tmp_path).entries) == (True, 15)
+    assert check(tmp_path, checkpoints=copy).reason == "cut short: there was a checkpoint at sequence 20"
 
-    assert (verdict.sound, verdict.entries, verdict.signed_until) == (True, 42, 40)
+
+def test_a_log_without_what_is_beside_it_is_told(kept, tmp_path):
+    (tmp_path / "audit.jsonl").write_bytes((kept / "audit.jsonl").read_bytes())
+    alone = check(tmp_path)
+    beside(kept, tmp_path)
+    head_of(tmp_path / "audit.jsonl").write_bytes(head_of(kept / "audit.jsonl").read_bytes().replace(b"44", b"43"))
+
+    assert alone.reason == "what the last entry was is no longer beside the log"
+    assert "not signed by" in check(tmp_path).reason
 
 
-def test_a_copy_of_the_checkpoints_finds_a_log_whose_checkpoints_were_cut_too(kept, tmp_path):
-    lines = (kept / "audit.jsonl").read_bytes().splitlines(keepends=True)
-    (tmp_path / "audit.jsonl").write_bytes(b"".join(lines[:15]))
-    marks = checkpoints_of(kept / "audit.jsonl").read_bytes().splitlines(keepends=True)
-    checkpoints_of(tmp_path / "audit.jsonl").write_bytes(b"".join(marks[:2]))
+@pytest.mark.parametrize("change", ["edit", "cut", "empty", "gone"])
+def test_a_log_whose_end_was_changed_is_not_written_on(tmp_path, change):
+    fill(tmp_path, 5)
+    path = tmp_path / "audit.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[-1] = lines[-1].replace(b"promote", b"demote")
+    path.write_bytes({"edit": b"".join(lines), "cut": b"".join(lines[:-1]), "empty": b"", "gone": b""}[change])
+    if change == "gone":
+        path.unlink()
 
-    assert check(tmp_path).sound
-    assert check(tmp_path, checkpoints=checkpoints_of(kept / "audit.jsonl")).reason.startswith("cut short")
+    with pytest.raises(SecurityError, match="its end is not what was written; see `fairlead doctor`"):
+        fill(tmp_path, 1)
 
 
 def test_a_log_signed_by_nobody_or_somebody_else_does_not_pass(tmp_path):

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from fairlead.errors import SecurityError
-from fairlead.serve.security import files
+from fairlead.serve.security import audit_head, files
 from fairlead.serve.security.audit_entry import CHECKPOINT, EVERY, GENESIS, PURPOSE, detail, digest, line, signed_part
 from fairlead.serve.security.signing import Signer
 
@@ -34,7 +34,8 @@ class Audit:
     """Appends entries as JSON lines. Several workers may write one log: each holds its lock and reads its end.
 
     `add` returns when the entry is on the disk (fsync). A line that a killed process left unfinished is moved to a file
-    beside the log, and an entry says so. Without a signer the lines are chained but nothing is signed.
+    beside the log, and an entry says so. A log whose end is not what was written is not written on. Without a signer
+    the lines are chained but nothing is signed.
 
     >>> import tempfile
     >>> audit = Audit(Path(tempfile.mkdtemp()) / "audit.jsonl")
@@ -80,6 +81,8 @@ class Audit:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        if self._signer is not None and self._end is not None:
+            audit_head.write(self.path, sequence, self._end[3], self._signer)
         while self._due:  # after the log is on the disk: one that the log lacks is a log that was cut short
             self._repeat(self._due[0])
             del self._due[0]
@@ -123,8 +126,6 @@ class Audit:
 
     def _find_end(self, descriptor: int, found: os.stat_result) -> tuple[int, int, int, str]:
         size = found.st_size
-        if size == 0:
-            return found.st_ino, 0, 0, GENESIS
         tail = os.pread(descriptor, _TAIL, max(0, size - _TAIL))
         whole, ended, torn = tail.rpartition(b"\n")
         end = (found.st_ino, size - len(torn), 0, GENESIS)
@@ -134,8 +135,13 @@ class Audit:
                 end = (found.st_ino, size - len(torn), int(msgspec.json.decode(last)["sequence"]) + 1, digest(last))
             except (msgspec.DecodeError, KeyError, TypeError, ValueError):
                 raise SecurityError(
-                    f"{self.path}: its last whole line is no entry; see `fairlead doctor`, and move the log away"
+                    f"{self.path}: its last whole line is no entry; see `fairlead doctor`, then move it and what is"
+                    " beside it away"
                 ) from None
+            if self._signer is not None:
+                audit_head.keeps(self.path, self._signer, whole.split(b"\n"), end[2] - 1)
+        elif self._signer is not None and audit_head.read(self.path, self._signer) is not None:
+            audit_head.keeps(self.path, self._signer, [], -1)
         if torn:
             end = self._set_aside(descriptor, torn, end)
         return end

@@ -13,6 +13,7 @@ from msgspec import Struct
 from fairlead.errors import SecurityError
 from fairlead.serve.security.audit import checkpoints_of
 from fairlead.serve.security.audit_entry import CHECKPOINT, EVERY, GENESIS, PURPOSE, digest, line, signed_part
+from fairlead.serve.security.audit_head import Head, read
 from fairlead.serve.security.signing import Verifier
 
 __all__ = ["Verdict", "verify"]
@@ -22,7 +23,11 @@ _NAMES: Final = {"actor", "at", "detail", "event", "previous", "sequence"}
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """What was found. `broken_line` counts from 1; entries from `signed_until` on could be cut off unnoticed."""
+    """What was found. `broken_line` counts from 1.
+
+    A log that was set back, with all that is beside it, to how it once was gives itself away only to a copy of the
+    checkpoints on another machine, and that up to the last of them (`signed_until`).
+    """
 
     entries: int
     broken_line: int | None = None
@@ -49,6 +54,7 @@ def verify(path: Path, by: Verifier | None = None, *, checkpoints: Path | None =
     repeated = _repeated(checkpoints or checkpoints_of(path)) if by is not None else {}
     sequence, previous, signed, torn = 0, GENESIS, 0, False
     try:
+        head = None if by is None else _head(path, by)
         for written in _lines(path):
             if not written.endswith(b"\n"):
                 if len(written) >= _MOST_BYTES:
@@ -63,11 +69,25 @@ def verify(path: Path, by: Verifier | None = None, *, checkpoints: Path | None =
                     raise _BrokenError("another checkpoint than the one that was put aside")
                 signed = sequence if entry["event"] == CHECKPOINT else signed
             sequence, previous = sequence + 1, digest(written[:-1])
+            if head is not None and head.sequence == sequence - 1 and head.digest != previous:
+                sequence -= 1
+                raise _BrokenError("another entry than the last one that was written")
+        if head is not None and head.sequence >= sequence:
+            raise _BrokenError(f"cut short: there was an entry at sequence {head.sequence}")
+        if head is None and by is not None and sequence > 2:
+            raise _BrokenError("what the last entry was is no longer beside the log")
         if repeated:
             raise _BrokenError(f"cut short: there was a checkpoint at sequence {max(repeated)}")
     except _BrokenError as fault:
         return Verdict(entries=sequence, broken_line=sequence + 1, reason=str(fault), signed_until=signed, torn=torn)
     return Verdict(entries=sequence, signed_until=signed, torn=torn)
+
+
+def _head(path: Path, by: Verifier) -> Head | None:
+    try:
+        return read(path, by)
+    except SecurityError as fault:
+        raise _BrokenError(str(fault)) from None
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from fairlead.serve.security import keytext
 __all__ = ["CHECKPOINT", "EVERY", "FIELDS", "GENESIS", "PURPOSE", "detail", "digest", "line", "signed_part"]
 
 CHECKPOINT: Final = "checkpoint"
-EVERY: Final = 10  # each tenth line is a signed checkpoint; up to nine entries behind the last are only chained
+EVERY: Final = 10  # each tenth line is a signed checkpoint, to be copied to another machine
 GENESIS: Final = "0" * 64
 PURPOSE: Final = "audit checkpoint"
 # What an entry may tell. Prompts, answers, bodies and keys have no field here, so nobody can log one by accident.
