@@ -111,6 +111,26 @@ def test_an_operator_enrols_and_a_machine_without_the_signing_key_makes_no_keys(
     assert (refused.returncode, "signing.key: what signs the file of keys is not here" in refused.stderr) == (1, True)
 
 
+def test_without_cryptography_files_are_signed_with_a_shared_key(fairlead, monkeypatch, tmp_path):
+    missing = tmp_path / "missing"
+    missing.mkdir()
+    (missing / "sitecustomize.py").write_text("import sys; sys.modules['cryptography'] = None\n")
+    path = os.pathsep.join([str(missing), *sys.path])
+
+    made = told(fairlead("keys", "new", "a", "--role", "gateway", "--json", PYTHONPATH=path))
+    listed = told(fairlead("keys", "list", "--json", PYTHONPATH=path))
+    enrolled = fairlead("keys", "enrol", made["id"], PYTHONPATH=path)
+    health = told(fairlead("doctor", "--json", PYTHONPATH=path))
+
+    assert fairlead.folder.signing.read_bytes().startswith(b"hmac-sha256:")
+    assert [one["state"] for one in listed] == ["valid"]
+    assert enrolled.returncode == 2
+    assert (
+        "who can check the file of keys can also write it"
+        in [one for one in health if one["check"] == "keys"][0]["what"]
+    )
+
+
 def test_a_fresh_project_with_a_key_is_healthy(fairlead):
     told(fairlead("keys", "new", "a", "--role", "gateway", "--json"))
 

@@ -68,7 +68,7 @@ def _of_project(here: Project) -> Iterator[Finding]:
 
     registry: dict[str, Any] = here.settings.get("registry", {})
     yield from texts.written([here.root / "pyproject.toml", here.root / "prefect.yaml"])
-    yield from places.data([here.lake, here.database, here.registry])
+    yield from places.data([here.lake, here.database, here.registry, here.registry / "mlflow.db"])
     yield from places.decides(here.published)
     yield from asking.mlflow(str(registry.get("uri", os.environ.get("MLFLOW_TRACKING_URI", ""))))
 

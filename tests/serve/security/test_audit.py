@@ -54,6 +54,7 @@ def test_entries_are_chained_and_every_tenth_line_is_a_signed_checkpoint(tmp_pat
     assert [one["sequence"] for one in lines] == list(range(27))
     assert [one["sequence"] for one in lines if one["event"] == "checkpoint"] == [0, 10, 20]
     assert (verdict.sound, verdict.entries, verdict.signed_until, verdict.torn) == (True, 27, 20, False)
+    assert Audit(tmp_path / "audit.jsonl").last(2) == lines[-2:]
     assert lines[-1] == {
         "actor": "abcdefghij",
         "at": "2026-11-26T00:00:00.000Z",

@@ -195,6 +195,10 @@ def test_a_key_used_from_elsewhere_is_an_alert_in_the_log_and_a_count(house, sho
         guard.check("POST", "/v1/decide", shows(text, x_forwarded_for=forwarded), peer)
 
     assert guard.counts["alert.new_network"] == 1
+    assert guard.figures()[:2] == [
+        ("fairlead_guard_events_total", "alert.new_network", 1.0),
+        ("fairlead_guard_limits_total", "shared", 0.0),
+    ]
     alert = log(house)[-1]
     assert (alert["event"], alert["detail"]) == (
         "key.alert",

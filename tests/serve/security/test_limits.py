@@ -125,26 +125,26 @@ def test_through_redis_all_workers_share_one_limit_and_each_its_share_when_it_ha
         client.ping()
         workers.append(Limits(workers=lambda: 4, client=client))
 
-    up, _ = offered(workers, limit, 3.0)
+    up, _ = offered(workers, limit, 2.0)
     redis.hang()
-    hung, slowest_hung = offered(workers, limit, 3.0)
+    hung, slowest_hung = offered(workers, limit, 2.0)
     redis.go_on()
     redis.kill()
-    gone, slowest_gone = offered(workers, limit, 3.0)
+    gone, slowest_gone = offered(workers, limit, 2.0)
     failures = [one.failure for one in workers]
     redis.start()
     time.sleep(1.1)
-    again, _ = offered(workers, limit, 3.0)
+    again, _ = offered(workers, limit, 2.0)
 
-    print(f"passed in 3 s of 310: up {up}, hung {hung}, gone {gone}, up again {again}; slowest {slowest_hung:.4f} s")
+    print(f"passed in 2 s of 210: up {up}, hung {hung}, gone {gone}, up again {again}; slowest {slowest_hung:.4f} s")
     # The machine may be too busy to offer what is allowed, or to hear Redis in time, so only the upper side is sharp.
-    assert up <= 310 + 10 + 4
-    assert hung <= 310 + 4 + 10
-    assert gone <= 310 + 4
-    assert min(up, hung, gone, again) > 200
+    assert up <= 210 + 10 + 4
+    assert hung <= 210 + 4 + 10
+    assert gone <= 210 + 4
+    assert min(up, hung, gone, again) > 130
     assert max(slowest_hung, slowest_gone) < 0.5  # a client with its own settings waits a minute
     assert all(failures)
-    assert all(one.failures >= 3 and one.local > 0 and one.shared > 0 for one in workers)
+    assert all(one.failures >= 2 and one.local > 0 and one.shared > 0 for one in workers)
 
 
 def test_a_late_answer_counts_and_the_next_calls_do_not_wait():

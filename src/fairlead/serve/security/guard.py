@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from fairlead.errors import FairleadError
@@ -69,13 +70,7 @@ class Guard:
         if refused is not None:
             return self._refused(refused, key.id, address)
         self._saw(key.id, address, refused=False)
-        return Principal(
-            key_id=key.id,
-            name=key.name,
-            roles=frozenset(key.roles),
-            routes=frozenset(key.routes),
-            teams=frozenset(key.teams),
-        )
+        return _principal(key)
 
     def step_up(self, principal: Principal, action: str, code: str) -> str | Refusal:
         """Take a one-time code; give the token to send as X-Fairlead-Step-Up with that action within five minutes."""
@@ -94,6 +89,19 @@ class Guard:
             self.counts[f"refused.{why}"] += 1
             return refusal(why, 900.0 if why == "locked" else None)
         return token if recorded else refusal("no_audit")
+
+    def figures(self) -> list[tuple[str, str, float]]:
+        """Give what there is to watch: a metric's name, its label (or none) and its value. Labels are few and known."""
+        found = [("fairlead_guard_events_total", event, float(count)) for event, count in sorted(self.counts.items())]
+        limits, ring = self.limits, self.keyring
+        return [
+            *found,
+            ("fairlead_guard_limits_total", "shared", float(limits.shared)),
+            ("fairlead_guard_limits_total", "local", float(limits.local)),
+            ("fairlead_guard_limits_failures_total", "", float(limits.failures)),
+            ("fairlead_guard_keys_sequence", "", float(ring.sequence)),
+            ("fairlead_guard_keys_refused", "", float(ring.failure is not None)),
+        ]
 
     def record(self, event: str, principal: Principal, **told: object) -> bool:
         """Put what was done into the audit log; False where it could not be."""
@@ -159,6 +167,17 @@ class Guard:
             self.counts["audit_failures"] += 1
             return False
         return True
+
+
+@lru_cache(maxsize=4096)
+def _principal(key: Key) -> Principal:
+    return Principal(
+        key_id=key.id,
+        name=key.name,
+        roles=frozenset(key.roles),
+        routes=frozenset(key.routes),
+        teams=frozenset(key.teams),
+    )
 
 
 def _read(headers: Headers) -> tuple[list[str], str | None, str | None]:

@@ -36,7 +36,7 @@ class Limit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     burst: Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
-class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, cache_hash=True):
     """A key: what may be done with it, by whom and how often. Empty `routes` or `teams` do not restrict."""
 
     id: Annotated[str, Meta(pattern=r"^[0-9a-z]{10}$")]
@@ -117,10 +117,11 @@ def _bytes(signed: _Signed) -> bytes:
 
 
 def _check(content: Keys, where: str) -> None:
-    names = [key.id for key in content.keys]
+    known: set[str] = set()
     for key in content.keys:
-        if names.count(key.id) > 1:
+        if key.id in known:
             raise SecurityError(f"{where}: the id {key.id} is there twice; leave one of them")
+        known.add(key.id)
         unknown = set(key.roles) - set(ROLES)
         if unknown or not key.roles:
             raise SecurityError(f"{where}: {key.id}: no role {sorted(unknown)}; known are {', '.join(ROLES)}")

@@ -48,19 +48,21 @@ class Keyring:
         """Give the key that counts now; else why not: malformed, unknown, revoked, expired or not_yet_valid."""
         if time.monotonic() - self._checked >= self._every_s:
             self.refresh()
-        named = keytext.key_id(text)
+        named = keytext.claimed(text)
         if named is None:
             return "malformed"
         shown = keytext.digest(text)
         known = self._keys.get(named)
         if known is None:
             hmac.compare_digest(shown, _NOBODY)
-            return "unknown"
+            return _stranger(text)
         key, kept = known
-        now, why = self._clock(), "unknown"
+        now, why = self._clock(), None
         for sha256, begins, ends in kept:  # all of them, found or not
             if hmac.compare_digest(shown, sha256):
                 why = "not_yet_valid" if now < begins else "expired" if now >= ends else ""
+        if why is None:
+            return _stranger(text)
         if why == "" and key.revoked_at is not None:
             return "revoked"
         return why or key
@@ -94,6 +96,11 @@ class Keyring:
         self._seen = seen
         self.failure, self.refused = why, self.refused + 1
         self.told("keys.refused", why)
+
+
+def _stranger(text: str) -> str:
+    """Tell a mistyped key from one that was never made, for the log; a key that counts needs no checksum."""
+    return "malformed" if keytext.key_id(text) is None else "unknown"
 
 
 def _table(content: Keys) -> dict[str, tuple[Key, list[tuple[str, float, float]]]]:
