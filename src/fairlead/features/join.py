@@ -46,6 +46,7 @@ select
     case when final then labels.quality end as quality,
     case when final then labels.measured end as quality_measured,
     case when final then labels.weight end as quality_weight,
+    case when final then labels.trusted end as quality_trusted,
     attempts.start_time + label_rules.maturity <= label_horizon.moment as label_mature{columns}
 from attempts
 cross join label_rules
@@ -68,7 +69,8 @@ class Joined(Struct, frozen=True, kw_only=True):
     stays one list column. `state_now` has a row an endpoint: the state columns as of now. `horizon` is the newest
     moment that the lake knows of, `loaded_until` when its newest attempt was loaded; None in an empty lake. `judges`
     says what is known of each judge: `quality` is without its habits, `quality_measured` is so too and may leave 0 to
-    1, which makes it right in the mean, `quality_weight` is what it tells beside the word of a person or a test.
+    1, which makes it right in the mean, `quality_weight` is what it tells beside the word of a person or a test, and
+    `quality_trusted` whether one of them spoke.
     `preferred` is how endpoints fare where two answers were compared.
     """
 
