@@ -42,7 +42,7 @@ select
     coalesce(attempts.team_id, attempts.api_key_id, attempts.organization_id) as tenant,
     coalesce(attempts.is_final, attempts.event_id = last.final_event_id) as final,
     attempts.propensity, attempts.input_tokens, attempts.output_tokens, attempts.duration_s,
-    cast(attempts.cost_usd as double) as cost_usd, attempts.prompt_sha256, attempts.policy_id,
+    cast(attempts.cost_usd as double) as cost_usd, attempts.prompt_sha256, attempts.policy_id, attempts.policy_version,
     case when final then labels.quality end as quality,
     case when final then labels.measured end as quality_measured,
     case when final then labels.weight end as quality_weight,
