@@ -2,6 +2,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -218,6 +219,23 @@ def test_policies_are_judged_on_the_command_line(trained):
     assert "cost_matched_random" in words.stdout
     assert as_json["requests"] > 500
     assert {one["kind"] for one in as_json["policies"]} == {"status_quo", "candidate", "baseline"}
+
+
+def test_a_candidate_is_published_beside_judged_and_promoted(trained, tmp_path):
+    here = tmp_path / "project"
+    shutil.copytree(trained[0].root, here)
+
+    early = fairlead("publish", "--promote", cwd=here)
+    laid = json.loads(fairlead("publish", "--candidate", "--json", cwd=here).stdout)
+    ruled = fairlead("judge", "--candidate", "--json", cwd=here)
+    promoted = json.loads(fairlead("publish", "--promote", "--json", cwd=here).stdout)
+    again = fairlead("judge", "--candidate", cwd=here)
+
+    assert (early.returncode, ruled.returncode, again.returncode) == (1, 0, 1)
+    assert "no candidate was judged worth promoting" in early.stderr
+    assert (laid["version"], json.loads(ruled.stdout)["verdict"]) == (2, "promote")
+    assert promoted["version"] == json.loads(ruled.stdout)["candidate"]
+    assert again.stdout.startswith("REFUSE")
 
 
 def test_simulating_twice_gives_the_same_bytes(tmp_path):

@@ -15,7 +15,7 @@ import typer
 from fairlead import project
 from fairlead.cli import show
 from fairlead.cli.show import AsJson
-from fairlead.errors import UsageError
+from fairlead.errors import GateError, UsageError
 
 __all__ = ["COMMANDS"]
 
@@ -152,6 +152,12 @@ def publish(
     ] = None,
     floor: Annotated[float | None, typer.Option(help="With --goal floor: the share of its quality to keep.")] = None,
     usd_price: Annotated[float | None, typer.Option(help="Quality given up for a dollar, instead of a goal.")] = None,
+    candidate: Annotated[
+        bool, typer.Option("--candidate", help="Lay it beside the one in use, for `fairlead judge --candidate`.")
+    ] = False,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="Swap in the candidate that was judged, and publish nothing new.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Publish the champions as one snapshot: compiled, audited against their boosters, then swapped in."""
@@ -159,11 +165,15 @@ def publish(
     from fairlead import publish as stage
 
     here = project.find()
+    if promote:
+        _promote(here, as_json)
+        return
     tuned = evaluation.tune(here, goal=goal, floor=floor)
     if usd_price is not None:
-        done = stage.publish(here, parameters={"usd_price": usd_price}, lineage=tuned.baselines)
+        policy, parameters = "intelligent", {"usd_price": usd_price}
     else:
-        done = stage.publish(here, policy=tuned.policy, parameters=tuned.parameters, lineage=tuned.baselines)
+        policy, parameters = tuned.policy, tuned.parameters
+    done = stage.publish(here, policy=policy, parameters=parameters, lineage=tuned.baselines, candidate=candidate)
     words = show.fields(
         {
             "snapshot": f"{done.path} ({done.bytes / 1024:,.0f} KiB)",
@@ -177,18 +187,56 @@ def publish(
     show.result(done, words, as_json)
 
 
+def _promote(here: project.Project, as_json: bool) -> None:
+    from fairlead import publish as stage
+    from fairlead.evaluation import gates
+
+    ruling = gates.latest(here)
+    if ruling is None or ruling.verdict != "promote":
+        raise GateError(
+            "no candidate was judged worth promoting; run `fairlead publish --candidate`, then "
+            "`fairlead judge --candidate`"
+        )
+    path = stage.promote(here, ruling.candidate.partition("+")[2])
+    words = show.fields({"snapshot": path, "version": ruling.candidate, "before": ruling.champion or "none"})
+    show.result({"path": str(path), "version": ruling.candidate, "before": ruling.champion}, words, as_json)
+
+
 def judge(
     truth: Annotated[Path | None, typer.Option(help="A simulation's truth.parquet, to compare with.")] = None,
     since: Annotated[datetime.datetime | None, typer.Option(help="Judge requests after this moment (UTC).")] = None,
+    candidate: Annotated[
+        bool, typer.Option("--candidate", help="Ask every gate of the candidate: promote, hold or refuse.")
+    ] = False,
+    agree: Annotated[
+        list[str] | None, typer.Option(help="With --candidate: a gate whose hold you agree to; may be given again.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Value the published policy and the baselines on logged requests, with intervals."""
+    """Value the published policy and the baselines on logged requests, with intervals.
+
+    With --candidate: let the gates rule on the candidate beside it; exit 1 unless they all let it pass.
+    """
     from fairlead import evaluation
     from fairlead.evaluation import table
 
+    if candidate:
+        _rule(agree or [], as_json)
+        return
     moment = since.replace(tzinfo=datetime.UTC) if since and since.tzinfo is None else since
     found = evaluation.judge(project.find(), truth=truth, since=moment)
     show.result(found, table.render(found), as_json)
+
+
+def _rule(agree: list[str], as_json: bool) -> None:
+    from fairlead.evaluation import gates
+    from fairlead.scoring.snapshot import CANDIDATE
+
+    here = project.find()
+    ruling = gates.rule(here, here.published / CANDIDATE, agree=agree)
+    show.result(ruling, gates.render(ruling), as_json)
+    if ruling.verdict != "promote":
+        raise typer.Exit(1)
 
 
 def decide(

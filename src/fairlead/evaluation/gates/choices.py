@@ -62,7 +62,7 @@ def _shift(case: Case) -> Gate:
     name, move = max(moves.items(), key=lambda item: abs(item[1]))
     said = f"provider {name}: {move:+.0%} of all traffic; at most {SHIFT:.0%}"
     if abs(move) > SHIFT:
-        return held("shift", said, "a person has to agree: `fairlead judge --candidate FILE --agree shift`")
+        return held("shift", said, "a person has to agree: `fairlead judge --candidate --agree shift`")
     return passed("shift", said)
 
 
@@ -70,7 +70,7 @@ def _constant(case: Case) -> Gate:
     most, before = float(case.candidate.shares.max()), float(_before(case).max())
     said = f"{most:.0%} of all traffic goes to one endpoint, {before:.0%} before"
     if most > ONE and before <= ONE:
-        return held("constant", said, "a person has to agree: `fairlead judge --candidate FILE --agree constant`")
+        return held("constant", said, "a person has to agree: `fairlead judge --candidate --agree constant`")
     return passed("constant", said)
 
 

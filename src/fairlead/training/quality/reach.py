@@ -87,10 +87,15 @@ def _chance(frame: Frame, asked: Array, got: Array, labelled: Array) -> Array:
             continue
         held = tables.crossfit(target, part.route, part.endpoint, shape, folds_of(part.group, 4))
         model = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, min_samples_leaf=50, random_state=0)
-        model.fit(_inputs(part, held), target)
+        shown = _inputs(part, held)
+        known = np.isfinite(shown)
+        # The learner refuses a column of nothing, and one that is always the same says nothing.
+        varied = np.where(known, shown, -np.inf).max(axis=0) > np.where(known, shown, np.inf).min(axis=0)
+        model.fit(shown[:, varied], target)
         rows = frame.take(labelled[mine])
         table = tables.fit(target, part.route, part.endpoint, shape)
-        out[mine] = model.predict_proba(_inputs(rows, tables.at(table, rows.route, rows.endpoint)))[:, 1]
+        asked_of = _inputs(rows, tables.at(table, rows.route, rows.endpoint))[:, varied]
+        out[mine] = model.predict_proba(asked_of)[:, 1]
     return out
 
 
