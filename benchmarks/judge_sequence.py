@@ -83,7 +83,8 @@ def main() -> None:
     for name, count in wrong.items():
         width = float(np.median(last[name]))
         print(
-            f"{name:<9} wrong on some of {given.days} days: {count / shown:.1%} of {shown} runs; width at the end {width:.3f}"
+            f"{name:<9} wrong on some of {given.days} days: {count / shown:.1%} of {shown} runs; "
+            f"width at the end {width:.3f}"
         )
     for points in (0.02, 0.05, 0.10):
         found = []

@@ -39,7 +39,7 @@ def test_the_intervals_cover_the_truth_of_a_simulation(trained):
     ]
     # One seeded draw: each interval covers with 95 %, so one or two of ten may miss; the candidate's do not.
     candidate = found.policy(found.candidate)
-    assert candidate.verdict == "can tell"
+    assert candidate.verdict == "trust"
     for metric in ("quality", "cost_usd"):
         reading = candidate.metrics[metric]
         assert reading.dr.low <= reading.truth <= reading.dr.high

@@ -47,6 +47,7 @@ select
     case when final then labels.measured end as quality_measured,
     case when final then labels.weight end as quality_weight,
     case when final then labels.trusted end as quality_trusted,
+    case when final then labels.final_at end as quality_at,
     attempts.start_time + label_rules.maturity <= label_horizon.moment as label_mature{columns}
 from attempts
 cross join label_rules

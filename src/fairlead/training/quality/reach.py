@@ -34,13 +34,15 @@ Z95: Final = 1.959963984540054
 class Reach(Struct, frozen=True, kw_only=True):
     """The share of requests that got a label, over all and from the route that gets least to that which gets most.
 
-    `weight` (n,) is for every row of the frame, 1 in the mean over those with a label, and None where labels are even.
+    `weight` and `chance` (n,) are for every row of the frame: the weight is 1 in the mean over rows with a label, the
+    chance of it is NaN elsewhere. Both are None where labels are even.
     """
 
     share: float
     lowest: float
     highest: float
     weight: Array | None = None
+    chance: Array | None = None
 
     @property
     def told(self) -> str:
@@ -62,13 +64,15 @@ def reach_of(frame: Frame) -> Reach | None:
     raw = np.minimum(raw, STEEPEST * np.median(raw))
     raw /= raw.mean()
     by_route = _shares(frame.route[asked], got)
-    weight = np.zeros(len(frame))
-    weight[labelled] = raw
+    weight, known = np.zeros(len(frame)), np.full(len(frame), np.nan)
+    weight[labelled], known[labelled] = raw, chance
+    uneven = raw.std() > UNEVEN
     return Reach(
         share=float(got.mean()),
         lowest=float(by_route.min()),
         highest=float(by_route.max()),
-        weight=weight if raw.std() > UNEVEN else None,
+        weight=weight if uneven else None,
+        chance=known if uneven else None,
     )
 
 
