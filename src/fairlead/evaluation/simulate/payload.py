@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fairlead.evaluation.simulate_failures import Failure
-from fairlead.evaluation.simulate_world import Endpoint
+from fairlead.evaluation.simulate.failures import Failure
+from fairlead.evaluation.simulate.world import Endpoint
 
 __all__ = ["ALIAS", "Asked", "Call", "payload"]
 

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fairlead.evaluation.simulate_traffic import Marginals
-from fairlead.evaluation.simulate_world import Floats, Integers
+from fairlead.evaluation.simulate.traffic import Marginals
+from fairlead.evaluation.simulate.world import Floats, Integers
 
 __all__ = ["FAILURES", "Attempts", "Failure", "play"]
 

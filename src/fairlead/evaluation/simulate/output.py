@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from fairlead.evaluation.simulate_records import Run
-from fairlead.evaluation.simulate_world import Floats
+from fairlead.evaluation.simulate.records import Run
+from fairlead.evaluation.simulate.world import Floats
 
 __all__ = ["replacing", "write_lines", "write_truth"]
 

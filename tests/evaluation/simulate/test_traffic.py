@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.errors import ReadError
-from fairlead.evaluation import simulate_failures, simulate_synthetic
-from fairlead.evaluation.simulate_traffic import Marginals, arrivals, durations
+from fairlead.evaluation.simulate import failures, synthetic
+from fairlead.evaluation.simulate.traffic import Marginals, arrivals, durations
 
-TRACES = Path(__file__).parents[2].parent / "shared" / "data" / "traces"
+TRACES = Path(__file__).parents[3].parent / "shared" / "data" / "traces"
 MONDAY = datetime(2026, 10, 5, tzinfo=UTC)
 
 
@@ -37,7 +37,7 @@ def test_weekends_and_nights_are_quiet() -> None:
 
 
 def test_the_first_token_comes_before_the_last_and_measured_durations_stay() -> None:
-    world = simulate_synthetic.make(300, 4, np.random.default_rng(0))
+    world = synthetic.make(300, 4, np.random.default_rng(0))
     world.duration_s[:, 1] = 2.5
 
     last, first = durations(world, Marginals(), np.random.default_rng(1))
@@ -49,12 +49,12 @@ def test_the_first_token_comes_before_the_last_and_measured_durations_stay() -> 
 
 
 def test_failures_come_as_often_as_their_share_says() -> None:
-    world = simulate_synthetic.make(20_000, 2, np.random.default_rng(0))
+    world = synthetic.make(20_000, 2, np.random.default_rng(0))
     last, first = durations(world, Marginals(), np.random.default_rng(1))
     start = np.arange(20_000) * 60_000_000
     marginals = Marginals(failure_share=(0.02,))
 
-    tries = simulate_failures.play(start % 2, start, last, first, marginals, np.random.default_rng(3))
+    tries = failures.play(start % 2, start, last, first, marginals, np.random.default_rng(3))
 
     failed = tries.failure >= 0
     firsts = tries.number == 0

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from fairlead.evaluation.simulate_failures import FAILURES, Attempts
-from fairlead.evaluation.simulate_payload import Asked, Call, payload
-from fairlead.evaluation.simulate_world import Floats, Integers, World
+from fairlead.evaluation.simulate.failures import FAILURES, Attempts
+from fairlead.evaluation.simulate.payload import Asked, Call, payload
+from fairlead.evaluation.simulate.world import Floats, Integers, World
 
 __all__ = ["FEEDBACK_MAPPING", "Run", "feedback", "identifier", "records"]
 

@@ -1,9 +1,4 @@
-"""A gateway log whose truth is known: a replayed routing matrix, or a made-up world, behind a randomised router.
-
-What `fairlead simulate` runs. The log looks as LiteLLM writes it, with the router's exact propensities echoed in its
-metadata; beside it lies what every endpoint would have answered to every request, so that any policy's true value can
-be computed and a judgement from the log alone be held against it.
-"""
+"""One run of the simulator: the world, its traffic, what was chosen and tried, and the files that tell of it."""
 
 from __future__ import annotations
 
@@ -13,27 +8,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 import numpy as np
-import polars as pl
 
-from fairlead.errors import ReadError, UsageError
-from fairlead.evaluation import (
-    simulate_failures,
-    simulate_matrix,
-    simulate_output,
-    simulate_policy,
-    simulate_prices,
-    simulate_records,
-    simulate_synthetic,
-)
-from fairlead.evaluation.simulate_records import Run
-from fairlead.evaluation.simulate_traffic import Marginals, arrivals, durations
-from fairlead.evaluation.simulate_world import Floats, World
+from fairlead.errors import UsageError
+from fairlead.evaluation.simulate import failures, output, policy, prices, records, synthetic
+from fairlead.evaluation.simulate import matrix as matrices
+from fairlead.evaluation.simulate.records import Run
+from fairlead.evaluation.simulate.traffic import Marginals, arrivals, durations
+from fairlead.evaluation.simulate.truth import Truth, Value, true_value
+from fairlead.evaluation.simulate.world import Floats, World
 
-__all__ = ["Simulation", "Truth", "Value", "run", "true_value", "truth_arrays"]
+__all__ = ["Simulation", "run"]
 
 START: Final = datetime(2026, 10, 5, tzinfo=UTC)  # a fixed Monday: the same command gives the same bytes on any day
 _SYNTHETIC_REQUESTS: Final = 5_000
@@ -77,22 +65,6 @@ class Simulation:
         return self.folder / "prices.csv"
 
 
-class Truth(NamedTuple):
-    """Arrays of shape (requests, endpoints); NaN where it is not known."""
-
-    quality: Floats
-    cost_usd: Floats
-    duration_s: Floats
-
-
-class Value(NamedTuple):
-    """What a policy is worth: means over requests; NaN where it is not known."""
-
-    quality: float
-    cost_usd: float
-    duration_s: float
-
-
 def run(  # noqa: PLR0913  these are the command's options
     out: Path,
     *,
@@ -112,7 +84,7 @@ def run(  # noqa: PLR0913  these are the command's options
     The same arguments and inputs give the same bytes. Raises UsageError when what is asked cannot be, ReadError when
     the matrix or the traces cannot be read.
     """
-    simulate_policy.check(logging, exploration)
+    policy.check(logging, exploration)
     begin = (start or START).astimezone(UTC) if (start or START).tzinfo else (start or START).replace(tzinfo=UTC)
     if not (math.isfinite(days) and days > 0):
         raise UsageError(f"days is {days:g}; the traffic must last more than 0 days")
@@ -135,56 +107,12 @@ def run(  # noqa: PLR0913  these are the command's options
     key = hashlib.blake2b(msgspec.json.encode(settings), digest_size=8).hexdigest()
     last_token_s, first_token_s = durations(world, marginals, streams[2])
     moments = arrivals(len(world), days, begin, marginals, streams[3])
-    chances = simulate_policy.probabilities(logging, world, exploration, streams[4])
-    chosen = simulate_policy.choose(chances, streams[4])
-    attempts = simulate_failures.play(chosen, moments, last_token_s, first_token_s, marginals, streams[5])
-    names = [simulate_records.identifier(key, "request", row) for row in range(len(world))]
+    chances = policy.probabilities(logging, world, exploration, streams[4])
+    chosen = policy.choose(chances, streams[4])
+    attempts = failures.play(chosen, moments, last_token_s, first_token_s, marginals, streams[5])
+    names = [records.identifier(key, "request", row) for row in range(len(world))]
     simulated = Run(key, logging, world, chances, chosen, attempts, names)
     return _write(out, simulated, last_token_s, settings, streams[6], progress)
-
-
-def truth_arrays(path: Path, request_ids: Sequence[str], endpoints: Sequence[str]) -> Truth:
-    """Read a truth file as arrays whose rows are `request_ids` and whose columns are `endpoints`.
-
-    Raises ReadError when the file does not hold one of them.
-    """
-    try:
-        held = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as fault:
-        raise ReadError(f"{path}: not a readable truth file ({fault}); `fairlead simulate` writes one") from fault
-    shape = (len(request_ids), len(endpoints))
-    wanted = pl.DataFrame(
-        {
-            "request_id": pl.Series(list(request_ids), dtype=pl.String).gather(
-                pl.Series(np.repeat(np.arange(shape[0]), shape[1]))
-            ),
-            "endpoint": pl.Series(list(endpoints), dtype=pl.String).gather(
-                pl.Series(np.tile(np.arange(shape[1]), shape[0]))
-            ),
-        }
-    )
-    cells = wanted.join(held, on=["request_id", "endpoint"], how="left", maintain_order="left")
-    lost = cells.filter(pl.col("quality").is_null())
-    if not lost.is_empty():
-        request_id, endpoint = lost.select("request_id", "endpoint").row(0)
-        raise ReadError(f"{path}: no truth for request {request_id} at {endpoint}; is it from another simulation?")
-    return Truth(
-        *(
-            cells[name].cast(pl.Float64).fill_null(math.nan).to_numpy().reshape(shape)
-            for name in ("quality", "cost_usd", "duration_s")
-        )
-    )
-
-
-def true_value(truth: Truth, probabilities: Floats) -> Value:
-    """Give the true value of a policy that chooses with these probabilities, aligned with `truth`.
-
-    >>> truth = Truth(np.array([[1.0, 0.0]]), np.array([[0.02, 0.01]]), np.array([[3.0, 1.0]]))
-    >>> true_value(truth, np.array([[0.5, 0.5]]))
-    Value(quality=0.5, cost_usd=0.015, duration_s=2.0)
-    """
-    # An endpoint that is never chosen may be unknown: 0 x NaN would make the policy unknown too.
-    return Value(*(float(np.where(probabilities > 0, probabilities * cells, 0).sum(axis=1).mean()) for cells in truth))
 
 
 def _world(
@@ -197,8 +125,8 @@ def _world(
     if requests is not None and requests < 1:
         raise UsageError(f"requests is {requests}; ask for one or more")
     if matrix is None:
-        return simulate_synthetic.make(_SYNTHETIC_REQUESTS if requests is None else requests, endpoints, rng)
-    world = simulate_matrix.load(matrix, endpoints, rng)
+        return synthetic.make(_SYNTHETIC_REQUESTS if requests is None else requests, endpoints, rng)
+    world = matrices.load(matrix, endpoints, rng)
     wanted = len(world) if requests is None else requests
     if wanted > len(world):
         raise UsageError(
@@ -219,19 +147,19 @@ def _write(
     world, total = simulated.world, len(simulated.attempts.request)
     result = Simulation(out, len(world), total, tuple(settings["endpoints"]), _summary(simulated, duration_s, settings))
     out.mkdir(parents=True, exist_ok=True)
-    for done in simulate_output.write_lines(result.log, simulate_records.records(simulated, rng)):
+    for done in output.write_lines(result.log, records.records(simulated, rng)):
         if progress:
             progress(done, total)
-    for _ in simulate_output.write_lines(result.feedback, simulate_records.feedback(simulated, rng)):
+    for _ in output.write_lines(result.feedback, records.feedback(simulated, rng)):
         pass
-    simulate_output.write_truth(result.truth, simulated, duration_s)
-    simulate_prices.write(result.prices, world.endpoints, _PRICES_FROM, f"simulated-{simulated.key}")
+    output.write_truth(result.truth, simulated, duration_s)
+    prices.write(result.prices, world.endpoints, _PRICES_FROM, f"simulated-{simulated.key}")
     small = {
-        result.mapping: simulate_records.FEEDBACK_MAPPING.encode(),
+        result.mapping: records.FEEDBACK_MAPPING.encode(),
         out / "simulation.json": msgspec.json.format(msgspec.json.encode(result.summary), indent=2) + b"\n",
     }
     for path, content in small.items():
-        with simulate_output.replacing(path) as file:
+        with output.replacing(path) as file:
             file.write(content)
     return result
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from fairlead.errors import UsageError
-from fairlead.evaluation.simulate_world import Floats, Integers, World
+from fairlead.evaluation.simulate.world import Floats, Integers, World
 
 __all__ = ["LOGGING_POLICIES", "check", "choose", "probabilities"]
 

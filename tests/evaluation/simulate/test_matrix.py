@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.errors import ReadError, UsageError
-from fairlead.evaluation import simulate, simulate_prices
-from fairlead.evaluation.simulate_world import Endpoint
+from fairlead.evaluation import simulate
+from fairlead.evaluation.simulate import prices
+from fairlead.evaluation.simulate.world import Endpoint
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "routing"
+SHARED = Path(__file__).parents[3].parent / "shared" / "data" / "routing"
 # model, quality, USD per million input and output tokens
 MODELS = (
     ("gpt-4o-mini", 0.6, 0.15, 0.6),
@@ -159,7 +160,7 @@ def test_prices_are_found_again_from_costs(read: float, made: float, seed: int) 
     rng = np.random.default_rng(seed)
     tokens_in, tokens_out = rng.integers(1, 5000, 60), rng.integers(1, 3000, 60)
 
-    found = simulate_prices.infer((tokens_in * read + tokens_out * made) / 1e6, tokens_in, tokens_out)
+    found = prices.infer((tokens_in * read + tokens_out * made) / 1e6, tokens_in, tokens_out)
 
     assert found == pytest.approx((read, made), abs=1e-4)
 
@@ -170,8 +171,8 @@ def test_prices_survive_a_few_wrong_costs_and_flat_fees_are_no_price() -> None:
     cost = (tokens_in * 3.0 + tokens_out * 15.0) / 1e6
     wrong = np.where(rng.random(200) < 0.1, cost * 2, cost)
 
-    assert simulate_prices.infer(wrong, tokens_in, tokens_out) == (3.0, 15.0)
-    assert simulate_prices.infer(np.full(200, 0.01), tokens_in, tokens_out) is None
+    assert prices.infer(wrong, tokens_in, tokens_out) == (3.0, 15.0)
+    assert prices.infer(np.full(200, 0.01), tokens_in, tokens_out) is None
 
 
 @pytest.mark.parametrize(

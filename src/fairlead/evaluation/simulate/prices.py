@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from fairlead.evaluation.simulate_world import Endpoint, Floats, Integers
+from fairlead.evaluation.simulate.world import Endpoint, Floats, Integers
 from fairlead.ingest.pricefile import PriceRow, write_rows
 
 __all__ = ["infer", "write"]

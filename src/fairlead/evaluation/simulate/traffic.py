@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from fairlead.errors import ReadError
-from fairlead.evaluation.simulate_world import Floats, Integers, World
+from fairlead.evaluation.simulate.world import Floats, Integers, World
 
 __all__ = ["Marginals", "arrivals", "durations"]
 
