@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.evaluation.simulate.records import FEEDBACK_MAPPING
+from fairlead.evaluation.simulate.opinions import FEEDBACK_MAPPING
 from fairlead.evaluation.simulate.synthetic import ENDPOINTS
 from fairlead.evaluation.simulate.world import Endpoint
 from fairlead.ingest import prices

@@ -5,7 +5,22 @@ metadata; beside it lies what every endpoint would have answered to every reques
 be computed and a judgement from the log alone be held against it.
 """
 
-from fairlead.evaluation.simulate.simulation import Simulation, run
+from fairlead.evaluation.simulate.events import Event, parse
+from fairlead.evaluation.simulate.load import Load
+from fairlead.evaluation.simulate.opinions import Opinions
+from fairlead.evaluation.simulate.result import Simulation
+from fairlead.evaluation.simulate.simulation import run
 from fairlead.evaluation.simulate.truth import Truth, Value, true_value, truth_arrays
 
-__all__ = ["Simulation", "Truth", "Value", "run", "true_value", "truth_arrays"]
+__all__ = [
+    "Event",
+    "Load",
+    "Opinions",
+    "Simulation",
+    "Truth",
+    "Value",
+    "parse",
+    "run",
+    "true_value",
+    "truth_arrays",
+]

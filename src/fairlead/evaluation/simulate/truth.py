@@ -22,14 +22,19 @@ class Truth(NamedTuple):
     quality: Floats
     cost_usd: Floats
     duration_s: Floats
+    available_share: Floats | None = None  # the chance that a first try is answered there and then; None: not asked
 
 
 class Value(NamedTuple):
-    """What a policy is worth: means over requests; NaN where it is not known."""
+    """What a policy is worth: means over requests of what it would be answered; NaN where it is not known.
+
+    `answered_share` is the share of its first tries that would be answered; the rest would be tried again or elsewhere.
+    """
 
     quality: float
     cost_usd: float
     duration_s: float
+    answered_share: float = math.nan
 
 
 def truth_arrays(path: Path, request_ids: Sequence[str], endpoints: Sequence[str]) -> Truth:
@@ -57,10 +62,12 @@ def truth_arrays(path: Path, request_ids: Sequence[str], endpoints: Sequence[str
     if not lost.is_empty():
         request_id, endpoint = lost.select("request_id", "endpoint").row(0)
         raise ReadError(f"{path}: no truth for request {request_id} at {endpoint}; is it from another simulation?")
+    names = ("quality", "cost_usd", "duration_s", "available_share")
     return Truth(
         *(
             cells[name].cast(pl.Float64).fill_null(math.nan).to_numpy().reshape(shape)
-            for name in ("quality", "cost_usd", "duration_s")
+            for name in names
+            if name in cells.columns  # a truth from before there were outages in it has no available_share
         )
     )
 
@@ -70,7 +77,13 @@ def true_value(truth: Truth, probabilities: Floats) -> Value:
 
     >>> truth = Truth(np.array([[1.0, 0.0]]), np.array([[0.02, 0.01]]), np.array([[3.0, 1.0]]))
     >>> true_value(truth, np.array([[0.5, 0.5]]))
-    Value(quality=0.5, cost_usd=0.015, duration_s=2.0)
+    Value(quality=0.5, cost_usd=0.015, duration_s=2.0, answered_share=nan)
     """
     # An endpoint that is never chosen may be unknown: 0 x NaN would make the policy unknown too.
-    return Value(*(float(np.where(probabilities > 0, probabilities * cells, 0).sum(axis=1).mean()) for cells in truth))
+    return Value(
+        *(
+            float(np.where(probabilities > 0, probabilities * cells, 0).sum(axis=1).mean())
+            for cells in truth
+            if cells is not None
+        )
+    )

@@ -1,0 +1,23 @@
+"""What a log format can carry of a request, so that nobody looks in a log for what it cannot hold."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+__all__ = ["Carries"]
+
+
+class Carries(Struct, frozen=True, kw_only=True):
+    """What is in a format's records; `tries` are the tries of a request that it tells of."""
+
+    tries: Literal["all", "answered", "last"] = "all"
+    input_tokens: bool = True
+    output_tokens: bool = True
+    cost: bool = True
+    model: bool = True  # and the provider
+    decision: bool = True  # the id of the decision and its propensity
+    prompt: bool = True
+    named: str = ""  # what stands before a request's id in this format
+    suffix: str = ".jsonl"
