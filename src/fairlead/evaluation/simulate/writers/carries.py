@@ -13,6 +13,7 @@ class Carries(Struct, frozen=True, kw_only=True):
     """What is in a format's records; `tries` are the tries of a request that it tells of."""
 
     tries: Literal["all", "answered", "last"] = "all"
+    grouped: bool = True  # tries of one request are told as one; else all but its last are requests of their own
     input_tokens: bool = True
     output_tokens: bool = True
     cost: bool = True

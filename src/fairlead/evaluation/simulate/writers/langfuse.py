@@ -12,7 +12,7 @@ from fairlead.evaluation.simulate.writers.carries import Carries
 
 __all__ = ["CARRIES", "write"]
 
-CARRIES: Final = Carries()
+CARRIES: Final = Carries(grouped=False)
 
 
 def write(asked: Asked, calls: Sequence[Call]) -> Iterator[dict[str, Any]]:
