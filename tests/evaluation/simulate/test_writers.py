@@ -164,7 +164,7 @@ def test_the_writers_are_of_formats_that_are_read() -> None:
 
 
 def test_a_format_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no log format 'smoke' to write; choose from .*litellm.*vllm"):
+    with pytest.raises(UsageError, match=r"no log format 'smoke' to write; choose from .*litellm.*vllm"):
         simulate.run(tmp_path / "none", requests=10, log_format="smoke")
 
     assert not (tmp_path / "none").exists()

@@ -35,6 +35,20 @@ class Simulation:
         return self.folder / f"{self.format}{writers.of(self.format).CARRIES.suffix}"
 
     @property
+    def lacking(self) -> str:
+        """What this format cannot hold, in words; empty when it holds everything."""
+        return writers.of(self.format).CARRIES.lacking
+
+    @property
+    def opinions(self) -> dict[str, Path]:
+        """The files of what is said of the answers, by source; a `.toml` beside each says how to read it."""
+        return {
+            name: self.folder / f"{name}.jsonl"
+            for name in ("feedback", "judge", "votes")
+            if name in self.summary["counts"]
+        }
+
+    @property
     def feedback(self) -> Path:
         """One score for each answered request; `feedback.toml` beside it says how to read it."""
         return self.folder / "feedback.jsonl"
@@ -63,7 +77,7 @@ def summary(simulated: Run, truth: Truth, settings: dict[str, Any], carries: Car
     single = np.eye(len(world.endpoints))
     return {
         "settings": settings,
-        "log": {"format": settings["format"], **msgspec.to_builtins(carries)},
+        "log": {"format": settings["format"], **msgspec.to_builtins(carries), "lacking": carries.lacking},
         "counts": {
             "requests": len(world),
             "attempts": len(attempts.request),

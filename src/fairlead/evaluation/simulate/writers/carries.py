@@ -22,3 +22,21 @@ class Carries(Struct, frozen=True, kw_only=True):
     prompt: bool = True
     named: str = ""  # what stands before a request's id in this format
     suffix: str = ".jsonl"
+
+    @property
+    def lacking(self) -> str:
+        """What the format cannot hold, in words.
+
+        >>> Carries(tries="last", decision=False).lacking
+        'tries before the last, the propensity of a decision'
+        """
+        words = {
+            "failed tries": self.tries == "answered",
+            "tries before the last": self.tries == "last",
+            "input tokens": not self.input_tokens,
+            "costs": not self.cost,
+            "the model": not self.model,
+            "the propensity of a decision": not self.decision,
+            "the prompt": not self.prompt,
+        }
+        return ", ".join(word for word, lacks in words.items() if lacks)
