@@ -11,7 +11,7 @@ requests of the log are sent, so what an endpoint would have answered is one num
 
 The growth by call in flight compares what thefastest.ai (MIT; one call at a time) and LLMPerf's leaderboard
 (Apache-2.0; five at once) measured of the same Llama 2 models at the same providers, Together and Fireworks: the time
-to the first token is 1.9 times as long at the median, the tokens a second .56, over four more calls.
+to the first token is twice as long at the median, the tokens a second .56, over four more calls.
 `benchmarks/simulator_marginals.py` computes both. They were measured months apart and at different places, so they are
 an estimate, not a law.
 """
@@ -30,7 +30,7 @@ from fairlead.evaluation.simulate.world import Floats, Integers
 
 __all__ = ["TOKEN_GROWTH", "TTFT_GROWTH", "Load", "Met", "meet", "stretched"]
 
-TTFT_GROWTH: Final = 0.22
+TTFT_GROWTH: Final = 0.25
 TOKEN_GROWTH: Final = 0.20
 _RATE_SHAPE: Final = 16.0
 
@@ -75,7 +75,7 @@ def stretched(last_s: Floats, first_s: Floats, slower: Floats, met: Met | None) 
     >>> alone = np.array([[3.0]]), np.array([[1.0]])
     >>> last, first = stretched(*alone, np.array([[1.0]]), Met(np.array([[5]]), np.array([[0.5]])))
     >>> first.round(3).tolist(), last.round(3).tolist()
-    ([[2.6]], [[6.6]])
+    ([[2.75]], [[6.75]])
     """
     if met is None and (slower == 1).all():
         return last_s, first_s

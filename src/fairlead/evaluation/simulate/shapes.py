@@ -1,6 +1,6 @@
 """How long requests and answers are, and how bursty they come: traces that a made-up log can be shaped after.
 
-Quantiles (at traffic.LEVELS) of tokens in, tokens out and the gaps between requests against their mean; facts from
+Quantiles (at traffic.FINE) of tokens in, tokens out and the gaps between requests against their mean; facts from
 Azure's 2023 traces (CC-BY 4.0) and Mooncake's FAST'25 conversations (Apache-2.0). Lengths keep their order: a request
 that is longer than another stays so, and endpoints keep their differences.
 """
@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from fairlead.errors import ReadError, UsageError
-from fairlead.evaluation.simulate.traffic import LEVELS, draw
+from fairlead.evaluation.simulate.traffic import FINE, draw
 from fairlead.evaluation.simulate.world import Floats, World, list_cost
 
 __all__ = ["SHAPES", "Shape", "shape_of", "shaped"]
@@ -34,18 +34,55 @@ class Shape:
 
 SHAPES: Final = {
     "azure-conv": Shape(
-        (29, 181, 207, 396, 1020, 1189, 2734, 4083, 4142, 6179),
-        (16, 41, 54, 85, 129, 395, 424, 451, 601, 954),
-        (0.003021, 0.03495, 0.08928, 0.267, 0.6549, 1.364, 2.326, 3.126, 4.92, 7.804),
+        (
+            *(29, 181, 207, 372, 387, 396, 403, 414, 703, 984, 1020, 1045),
+            *(1071, 1097, 1130, 1189, 1315, 1876, 2734, 4083, 4098, 4142, 6179),
+        ),
+        (
+            *(16, 41, 54, 67, 77, 85, 91, 96, 103, 113, 129, 151),
+            *(177, 217, 384, 395, 400, 411, 424, 451, 540, 601, 954),
+        ),
+        (
+            *(0.003021, 0.03495, 0.08928, 0.1461, 0.202, 0.267, 0.3358, 0.4062, 0.4825, 0.5637, 0.6549, 0.761),
+            *(0.8775, 1.013, 1.181, 1.364, 1.597, 1.913, 2.326, 3.126, 4.144, 4.92, 7.804),
+        ),
     ),
     "azure-code": Shape(
-        (17, 75, 147, 578, 1469, 2744, 5188, 7303, 7436, 7437),
-        (6, 6, 7, 9, 13, 24, 55, 90, 251.5, 825.3),
-        (0.0001, 0.0002258, 0.0005364, 0.005331, 0.1637, 0.2669, 0.7003, 1.029, 5.659, 203.3),
+        (
+            *(17, 75, 147, 232, 385.6, 578, 770, 938.6, 1075, 1261, 1469, 1690),
+            *(1909, 2164, 2433, 2744, 3192, 3920, 5188, 7303, 7436, 7436, 7437),
+        ),
+        (
+            *(6, 6, 7, 7, 8, 9, 9, 10, 11, 12, 13, 14),
+            *(16, 18, 20, 24, 29, 39, 55, 90, 170.9, 251.5, 825.3),
+        ),
+        (
+            *(
+                0.0001,
+                0.0002258,
+                0.0005364,
+                0.002271,
+                0.003039,
+                0.005331,
+                0.008449,
+                0.01372,
+                0.03876,
+                0.09808,
+                0.1637,
+                0.2298,
+            ),
+            *(0.2438, 0.2514, 0.257, 0.2669, 0.4108, 0.5103, 0.7003, 1.029, 2.05, 5.659, 203.3),
+        ),
     ),
     "mooncake": Shape(
-        (894, 901, 964, 2306, 6909, 15370, 27370, 39550, 85400, 121300),
-        (3, 10, 24, 156.5, 350, 472, 597, 698, 1119, 2000),
+        (
+            *(894, 901, 964, 1261, 1662, 2306, 3263, 4251, 4993, 5870, 6909, 8187),
+            *(9570, 11240, 13200, 15370, 17870, 21460, 27370, 39550, 66450, 85400, 121300),
+        ),
+        (
+            *(3, 10, 24, 46, 100, 156.5, 213, 256, 291, 322.5, 350, 375),
+            *(399, 423, 447, 472, 504, 543, 597, 698, 891.8, 1119, 2000),
+        ),
         None,  # its moments are rounded to ticks of three seconds
     ),
 }
@@ -84,7 +121,7 @@ def _matched(tokens: Floats, table: Table) -> Floats:
     flat = tokens.ravel()
     rank = np.empty(len(flat))
     rank[np.argsort(flat, kind="stable")] = (np.arange(len(flat)) + 0.5) / len(flat)
-    return np.maximum(np.rint(draw(table, rank)), 1).reshape(tokens.shape)
+    return np.maximum(np.rint(draw(table, rank, FINE)), 1).reshape(tokens.shape)
 
 
 def _read(folder: Path, name: str) -> Shape:
@@ -104,4 +141,4 @@ def _read(folder: Path, name: str) -> Shape:
 
 
 def _quantiles(values: Floats) -> Table:
-    return tuple(float(f"{max(float(one), 1e-4):.4g}") for one in np.quantile(values, LEVELS))
+    return tuple(float(f"{max(float(one), 1e-4):.4g}") for one in np.quantile(values, FINE))

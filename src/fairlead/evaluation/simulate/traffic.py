@@ -22,9 +22,10 @@ import polars as pl
 from fairlead.errors import ReadError
 from fairlead.evaluation.simulate.world import Floats, Integers, World
 
-__all__ = ["LEVELS", "Marginals", "OutageKind", "Rhythm", "arrivals", "draw", "durations"]
+__all__ = ["FINE", "LEVELS", "Marginals", "OutageKind", "Rhythm", "arrivals", "draw", "durations"]
 
 LEVELS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
+FINE: Final = (0.01, *(round(0.05 * step, 2) for step in range(1, 20)), 0.98, 0.99, 0.999)
 _WINDOW_S: Final = 600
 # Requests by weekday, Monday first. An assumption: the public traces at hand are too short to show a week.
 _WEEKDAY: Final = (1.0, 1.05, 1.05, 1.05, 0.95, 0.55, 0.5)
@@ -73,9 +74,9 @@ class Marginals:
         )
 
 
-def draw(table: tuple[float, ...], uniform: Floats) -> Floats:
-    """Draw from a table of quantiles, straight on a log scale between them."""
-    return np.asarray(np.exp(np.interp(uniform, LEVELS, np.log(table))), dtype=np.float64)
+def draw(table: tuple[float, ...], uniform: Floats, levels: tuple[float, ...] = LEVELS) -> Floats:
+    """Draw from a table of quantiles at these levels, straight on a log scale between them."""
+    return np.asarray(np.exp(np.interp(uniform, levels, np.log(table))), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +106,12 @@ class Rhythm:
 def arrivals(n: int, rhythm: Rhythm, rng: np.random.Generator, gaps: tuple[float, ...] | None = None) -> Integers:
     """Give `n` moments in microseconds since 1970, in order.
 
-    `gaps` is a table of the gaps between requests against their mean, for traffic that is more bursty than chance.
+    `gaps` is a table (at FINE) of the gaps between requests against their mean, for traffic that is more bursty than
+    chance.
     """
     weight = rhythm.rate * rhythm.width
     if gaps is not None:  # gaps in a time in which the rate is even, put back into the hours of the day
-        waited = np.cumsum(draw(gaps, rng.random(n + 1)))
+        waited = np.cumsum(draw(gaps, rng.random(n + 1), FINE))
         reached = np.concatenate([[0.0], np.cumsum(weight)])
         bounds = np.append(rhythm.edges, rhythm.edges[-1] + rhythm.width[-1])
         even = np.interp(waited[:-1] / float(waited[-1]) * reached[-1], reached, bounds)
