@@ -155,7 +155,7 @@ def growth(folder: Path, seed: int) -> None:
         assert met is not None
         first_by, whole_by = wait / first, slow / last
         print(
-            f"  simulated, {load.in_flight:g} in flight over {load.slots} slots: first token x{np.median(first_by):.2f} "
+            f"  simulated, {load.in_flight:g} in flight, {load.slots} slots: first token x{np.median(first_by):.2f} "
             f"at the median, x{np.quantile(first_by, 0.95):.2f} at p95; whole answer x{np.median(whole_by):.2f}; "
             f"{np.mean(met.wait_s > 0):.1%} wait for a slot"
         )

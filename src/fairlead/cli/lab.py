@@ -103,7 +103,7 @@ def simulate(
             "requests": f"{done.requests:,} ({done.attempts:,} attempts)",
             "endpoints": ", ".join(done.endpoints),
             "log": done.log,
-            **({"without": f"{lacking}: a {log_format} log cannot hold that"} if lacking else {}),
+            **({"without": f"{lacking} (not in a {log_format} log)"} if lacking else {}),
             **done.opinions,
             "prices": f"{done.prices} (copy to data/prices.contract.csv)",
             "truth": done.truth,

@@ -73,7 +73,7 @@ def test_what_is_written_is_what_ingest_reads(name: str, known: list[dict[str, A
     for column, field in (("input_tokens", "prompt_tokens"), ("output_tokens", "completion_tokens")):
         total = sum(one[field] for one in answered) if getattr(carries, column) else 0
         assert sum(one[column] or 0 for one in read) == total
-    if carries.model:
+    if carries.endpoint:
         assert by_endpoint(read) == Counter(
             (aliases.provider(one["custom_llm_provider"]), one["model"].rsplit("/", 1)[-1]) for one in answered
         )

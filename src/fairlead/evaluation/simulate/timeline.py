@@ -43,7 +43,10 @@ class Timeline:
 
     def priced(self, place: int, moment_us: int) -> Endpoint:
         """Give an endpoint with the prices of a moment."""
-        return next(one for begin, one in reversed(self.prices[place]) if begin <= moment_us)
+        changes = self.prices[place]
+        if len(changes) == 1:
+            return changes[0][1]
+        return next(one for begin, one in reversed(changes) if begin <= moment_us)
 
 
 def mixed(world: World, moments: Integers, origin_us: int, events: Sequence[Event], rng: np.random.Generator) -> World:

@@ -17,7 +17,7 @@ class Carries(Struct, frozen=True, kw_only=True):
     input_tokens: bool = True
     output_tokens: bool = True
     cost: bool = True
-    model: bool = True  # and the provider
+    endpoint: bool = True  # which provider and model it was
     decision: bool = True  # the id of the decision and its propensity
     prompt: bool = True
     named: str = ""  # what stands before a request's id in this format
@@ -35,7 +35,7 @@ class Carries(Struct, frozen=True, kw_only=True):
             "tries before the last": self.tries == "last",
             "input tokens": not self.input_tokens,
             "costs": not self.cost,
-            "the model": not self.model,
+            "the endpoint": not self.endpoint,
             "the propensity of a decision": not self.decision,
             "the prompt": not self.prompt,
         }

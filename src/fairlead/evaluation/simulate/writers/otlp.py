@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from fairlead.evaluation.simulate.calls import ALIAS, Asked, Call
 from fairlead.evaluation.simulate.writers.carries import Carries
 
 __all__ = ["CARRIES", "write"]
 
-CARRIES: Final = Carries(prompt=False)
+CARRIES: Final = Carries()
 
 
 def write(asked: Asked, calls: Sequence[Call]) -> Iterator[dict[str, Any]]:
@@ -29,6 +31,7 @@ def _span(asked: Asked, call: Call) -> dict[str, Any]:
         "gen_ai.provider.name": call.endpoint.provider,
         "gen_ai.request.model": ALIAS,
         "gen_ai.request.stream": asked.stream,
+        "gen_ai.input.messages": _messages(asked),
         "user.id": asked.user,
         "tag.route": asked.route,
         **{f"fairlead.{name}": value for name, value in asked.echoed.items()},
@@ -56,6 +59,12 @@ def _span(asked: Asked, call: Call) -> dict[str, Any]:
         "attributes": _attributes(said),
         "status": {} if call.ok else {"code": 2},
     }
+
+
+def _messages(asked: Asked) -> str:
+    """Give the messages as the conventions have them, for who opted into content."""
+    parts = [{"role": one["role"], "parts": [{"type": "text", "content": one["content"]}]} for one in asked.messages]
+    return msgspec.json.encode(parts).decode()
 
 
 def _attributes(said: dict[str, Any]) -> list[dict[str, Any]]:

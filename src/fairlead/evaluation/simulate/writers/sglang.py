@@ -15,7 +15,7 @@ from fairlead.evaluation.simulate.writers.carries import Carries
 
 __all__ = ["CARRIES", "write"]
 
-CARRIES: Final = Carries(tries="answered", cost=False, model=False, prompt=False)
+CARRIES: Final = Carries(tries="answered", cost=False, endpoint=False)
 
 
 def write(asked: Asked, calls: Sequence[Call]) -> Iterator[dict[str, Any]]:
@@ -26,6 +26,7 @@ def write(asked: Asked, calls: Sequence[Call]) -> Iterator[dict[str, Any]]:
     labels = {name: str(value) for name, value in asked.echoed.items()} | {"route": asked.route}
     parameters = {
         "rid": asked.trace_id,
+        "messages": asked.messages,
         "stream": asked.stream,
         "sampling_params": {"temperature": 1.0},
         "custom_labels": labels,

@@ -13,7 +13,7 @@ from fairlead.evaluation.simulate.writers.carries import Carries
 __all__ = ["CARRIES", "write"]
 
 CARRIES: Final = Carries(
-    tries="answered", input_tokens=False, cost=False, model=False, decision=False, named="chatcmpl-", suffix=".log"
+    tries="answered", input_tokens=False, cost=False, endpoint=False, decision=False, named="chatcmpl-", suffix=".log"
 )
 
 
