@@ -190,6 +190,13 @@ def test_providers_are_guessed_from_model_names(model: str, name: str) -> None:
     assert Endpoint.of(model).name == name
 
 
+def test_a_matrix_keeps_its_own_lengths(tmp_path: Path) -> None:
+    path = written(tmp_path, matrix(40))
+
+    with pytest.raises(UsageError, match="lengths mooncake: a matrix has lengths of its own"):
+        simulate.run(tmp_path / "out", matrix=path, endpoints=2, lengths="mooncake")
+
+
 @pytest.mark.parametrize("name", ["zeroeval", "bfcl_2024_07"])
 def test_public_matrices_replay_with_prices_that_explain_their_costs(tmp_path: Path, name: str) -> None:
     path = SHARED / name / "outcomes.parquet"

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from fairlead import ingest, store
+from fairlead import project as projects
 from fairlead.evaluation import simulate
 
 EVENTS = (
@@ -129,6 +132,28 @@ def test_prices_change_in_the_truth_and_in_the_price_file(big: Big) -> None:
         ("2026-10-08", 0.3),
         ("2026-10-11", 0.15),
     ]
+
+
+def test_ingest_prices_each_call_by_the_price_of_its_moment(tmp_path: Path) -> None:
+    project = projects.init(tmp_path / "project")
+    events = ("price provider=anthropic factor=3 from=1d for=1d", "price model=gpt-4o-mini factor=0.2 from=2d")
+    made = simulate.run(tmp_path / "log", requests=600, days=4, events=[simulate.parse(one) for one in events])
+    shutil.copy(made.prices, project.contract)
+
+    ingest.load(project, [made.log])
+    con = store.open_lake(project.lake).connect()
+    try:
+        costs = store.query(
+            con,
+            "SELECT list_cost_usd::DOUBLE AS list, reported_cost_usd::DOUBLE AS reported FROM attempts"
+            " WHERE status = 'ok' AND attempt_index < 2",
+        )
+    finally:
+        con.close()
+
+    assert costs.height > 590
+    assert costs.null_count().row(0) == (0, 0)
+    assert (costs["list"] - costs["reported"]).abs().max() < 2e-12
 
 
 def test_quality_moves_by_as_much_as_was_asked_for(big: Big) -> None:

@@ -73,6 +73,8 @@ def run(  # noqa: PLR0913  these are the command's options
     # One stream of random numbers a concern: another logging policy must not change the truth.
     streams = [np.random.default_rng([seed, place]) for place in range(12)]
     shape = shape_of(lengths, traces)
+    if matrix is not None and shape is not None:
+        raise UsageError(f"lengths {lengths}: a matrix has lengths of its own; leave out the one or the other")
     world = shaped(_world(matrix, endpoints, requests, streams[0], streams[1]), shape)
     check(events, world.endpoints, set(world.dataset), days)
     marginals = Marginals.of(traces) if traces else Marginals()
