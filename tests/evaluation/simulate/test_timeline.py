@@ -134,6 +134,17 @@ def test_prices_change_in_the_truth_and_in_the_price_file(big: Big) -> None:
     ]
 
 
+def test_a_price_that_changes_for_a_while_is_the_old_one_again(tmp_path: Path) -> None:
+    event = simulate.parse("price model=gpt-4o-mini factor=3 from=1d for=1d")
+
+    made = simulate.run(tmp_path, requests=300, endpoints=2, days=4, events=[event])
+
+    truth = pl.read_parquet(made.truth).filter(pl.col("model") == "gpt-4o-mini")
+    day = truth.group_by(pl.col("start_time").dt.date().alias("day")).agg(pl.col("input_usd_per_million").unique())
+    prices = [price for (price,) in day.sort("day")["input_usd_per_million"]]
+    assert prices == pytest.approx([0.15, 0.45, 0.15, 0.15])
+
+
 def test_ingest_prices_each_call_by_the_price_of_its_moment(tmp_path: Path) -> None:
     project = projects.init(tmp_path / "project")
     events = ("price provider=anthropic factor=3 from=1d for=1d", "price model=gpt-4o-mini factor=0.2 from=2d")
