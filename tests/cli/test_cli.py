@@ -247,6 +247,50 @@ def test_simulating_twice_gives_the_same_bytes(tmp_path):
     assert first == second
 
 
+def test_a_simulation_takes_events_and_writes_the_log_that_is_asked_for(tmp_path):
+    options = {
+        "requests": 200, "endpoints": 3, "days": 4, "format": "envoy", "feedback-share": 0.5, "feedback-delay": 1,
+        "feedback-bias": 1, "judge-noise": 0.2, "preferences": 0.3, "load": 2, "slots": 4, "lengths": "azure-conv",
+    }  # fmt: skip
+    asked = [word for name, value in options.items() for word in (f"--{name}", value)]
+    events = ("outage provider=openai from=1d for=2h", "price model=gpt-4o-mini factor=0.5 from=2d")
+
+    spoken = fairlead("simulate", "out", *asked, "--event", events[0], "--event", events[1], cwd=tmp_path)
+    told = fairlead("simulate", "out", *asked, "--event", events[0], "--event", events[1], "--json", cwd=tmp_path)
+
+    assert spoken.returncode == 0, spoken.stderr
+    assert "tries before the last, costs, the prompt (not in a envoy log)" in " ".join(spoken.stdout.split())
+    summary = json.loads(told.stdout)
+    assert summary == json.loads((tmp_path / "out" / "simulation.json").read_text())
+    assert [one["kind"] for one in summary["settings"]["events"]] == ["outage", "price"]
+    assert summary["settings"]["opinions"] == {
+        "share": 0.5, "delay_h": 1.0, "bias": 1.0, "judge_noise": 0.2, "judge_share": 0.5, "votes": 0.3
+    }  # fmt: skip
+    assert (summary["log"]["format"], summary["counts"]["records"]) == ("envoy", 200)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "envoy.jsonl", "feedback.jsonl", "feedback.toml", "judge.jsonl", "judge.toml", "prices.csv",
+        "simulation.json", "truth.parquet", "votes.jsonl", "votes.toml",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (("--event", "outage from=1d"), "for is missing; outage takes from, for, provider, model, share"),
+        (("--event", "price model=gpt-9 factor=2 from=1d"), "price: no model 'gpt-9'; the endpoints are"),
+        (("--format", "smoke"), "no log format 'smoke' to write; choose from"),
+        (("--lengths", "long"), "no lengths 'long'; choose from words, azure-conv, azure-code, mooncake"),
+        (("--load", "20"), "20 calls in flight on average and 16 slots; give more slots"),
+    ],
+)
+def test_a_simulation_that_cannot_be_is_refused_with_the_way_out(tmp_path, arguments, fault):
+    done = fairlead("simulate", "out", "--requests", 20, *arguments, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert fault in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_demo_does_not_touch_a_folder_that_is_not_its_own(tmp_path):
     (tmp_path / "mine").mkdir()
 

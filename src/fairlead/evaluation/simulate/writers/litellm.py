@@ -1,60 +1,33 @@
-"""LiteLLM's StandardLoggingPayload, key by key, as its logging callback receives it for one try of a request."""
+"""LiteLLM's StandardLoggingPayload, key by key, as its logging callback receives it for each try of a request.
+
+A failed try has no tokens and no cost; an unpriced one costs 0.
+"""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from fairlead.evaluation.simulate_failures import Failure
-from fairlead.evaluation.simulate_world import Endpoint
+from fairlead.evaluation.simulate.calls import Asked, Call
+from fairlead.evaluation.simulate.failures import Failure
+from fairlead.evaluation.simulate.world import Endpoint
+from fairlead.evaluation.simulate.writers.carries import Carries
 
-__all__ = ["ALIAS", "Asked", "Call", "payload"]
+__all__ = ["CARRIES", "write"]
 
-ALIAS: Final = "chat"  # what callers ask for; every endpoint is a deployment of it
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What all tries of one request share."""
-
-    trace_id: str
-    tags: list[str]
-    messages: list[dict[str, str]]
-    decision: dict[str, Any]
-    team: str
-    user: str
-    end_user: str
-    key_hash: str
-    stream: bool
+CARRIES: Final = Carries()
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One try: where, when, and what came back."""
-
-    id: str
-    number: int  # 0 the first, 1 the retry, 2 the fallback
-    endpoint: Endpoint
-    start: float  # seconds since 1970
-    first: float
-    end: float
-    tokens_in: int = 0
-    tokens_out: int = 0
-    cost_usd: float = math.nan
-    failure: Failure | None = None
-
-    @property
-    def group(self) -> str:
-        """The model group that it ran under: a fallback runs under its own."""
-        return f"{ALIAS}-fallback" if self.number == 2 else ALIAS
+def write(asked: Asked, calls: Sequence[Call]) -> Iterator[dict[str, Any]]:
+    """Give the records of a request."""
+    for call in calls:
+        yield _payload(asked, call)
 
 
-def payload(asked: Asked, call: Call) -> dict[str, Any]:
-    """Build the record of one try. A failed one has no tokens and no cost; an unpriced one costs 0."""
+def _payload(asked: Asked, call: Call) -> dict[str, Any]:
     failed = call.failure is not None
     usage = {} if failed else _usage(call)
-    cost = 0.0 if failed or math.isnan(call.cost_usd) else call.cost_usd
+    cost = call.cost
     status = "failure" if failed else "success"
     record_id = call.id if failed else f"chatcmpl-{call.id}"
     return {
@@ -84,7 +57,7 @@ def payload(asked: Asked, call: Call) -> dict[str, Any]:
         "total_tokens": call.tokens_in + call.tokens_out,
         "prompt_tokens": call.tokens_in,
         "completion_tokens": call.tokens_out,
-        "request_tags": asked.tags,
+        "request_tags": ["prod", f"route:{asked.route}"],
         "request_model_access_groups": [],
         "end_user": None,
         "api_base": "",

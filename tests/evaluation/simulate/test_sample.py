@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.evaluation.simulate_records import FEEDBACK_MAPPING
-from fairlead.evaluation.simulate_synthetic import ENDPOINTS
-from fairlead.evaluation.simulate_world import Endpoint
+from fairlead.evaluation.simulate.opinions import FEEDBACK_MAPPING
+from fairlead.evaluation.simulate.synthetic import ENDPOINTS
+from fairlead.evaluation.simulate.world import Endpoint
 from fairlead.ingest import prices
 
-DATA = Path(__file__).parents[2] / "data"
+DATA = Path(__file__).parents[3] / "data"
 
 
 def test_the_sample_in_data_is_small_and_its_scores_belong_to_its_requests() -> None:

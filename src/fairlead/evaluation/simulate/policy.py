@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fairlead.errors import UsageError
-from fairlead.evaluation.simulate_world import Floats, Integers, World
+from fairlead.evaluation.simulate.world import Floats, Integers, World
 
 __all__ = ["LOGGING_POLICIES", "check", "choose", "probabilities"]
 
@@ -25,22 +26,30 @@ def check(name: str, exploration: float) -> None:
         raise UsageError(f"exploration is {exploration:g}; it is the share of requests that explore, from 0 to 1")
 
 
-def probabilities(name: str, world: World, exploration: float, rng: np.random.Generator) -> Floats:
-    """Give each request's probability of each endpoint at the first attempt; rows sum to 1."""
+def probabilities(
+    name: str, world: World, exploration: float, rng: np.random.Generator, there: NDArray[np.bool_] | None = None
+) -> Floats:
+    """Give each request's probability of each endpoint at the first attempt; rows sum to 1.
+
+    `there` says which endpoints can be called at each request's time; the others have probability 0.
+    """
     belief = _old_router(world, rng)
     n, k = belief.shape
     rows = np.arange(n)
+    there = np.ones((n, k), dtype=bool) if there is None else there
+    even = there / there.sum(axis=1, keepdims=True)
+    belief = np.where(there, belief, -np.inf)
     if name == "uniform":
-        chances = np.full((n, k), 1 / k)
+        chances = even
     elif name == "boltzmann":
         seen = belief + rng.normal(0, 0.03, (n, k))  # what the old router read in the request itself
         worst = np.sort(seen, axis=1)[:, -min(_TOP, k)]
         top = np.where(seen >= worst[:, None], seen, -np.inf)
         odds = np.exp((top - seen.max(axis=1, keepdims=True)) / _TEMPERATURE)
-        chances = (1 - exploration) * odds / odds.sum(axis=1, keepdims=True) + exploration / k
+        chances = (1 - exploration) * odds / odds.sum(axis=1, keepdims=True) + exploration * even
     else:
         share = exploration if name == "epsilon" else 0.0
-        chances = np.full((n, k), share / k)
+        chances = share * even
         chances[rows, belief.argmax(axis=1)] += 1 - share
     chances = np.round(chances, _DIGITS)
     chances[rows, chances.argmax(axis=1)] += 1 - chances.sum(axis=1)

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from fairlead.evaluation.simulate_world import Floats, Integers
+from fairlead.evaluation.simulate.world import Floats, Integers
 
 __all__ = ["ROUTES", "Route", "prompts"]
 

@@ -14,7 +14,7 @@ import pytest
 from fairlead.errors import ReadError, UsageError
 from fairlead.evaluation import simulate
 
-REAL = Path(__file__).parents[2].parent / "shared" / "data" / "formats" / "litellm_standard_logging_payload.jsonl"
+REAL = Path(__file__).parents[3].parent / "shared" / "data" / "formats" / "litellm_standard_logging_payload.jsonl"
 
 
 @pytest.fixture(scope="module")

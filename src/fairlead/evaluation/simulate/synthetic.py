@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from fairlead.errors import UsageError
-from fairlead.evaluation.simulate_words import ROUTES, prompts
-from fairlead.evaluation.simulate_world import Endpoint, Floats, Integers, World, list_cost
+from fairlead.evaluation.simulate.words import ROUTES, prompts
+from fairlead.evaluation.simulate.world import Endpoint, Floats, Integers, World, list_cost
 
 __all__ = ["ENDPOINTS", "make"]
 

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from fairlead.errors import ReadError, UsageError
-from fairlead.evaluation import simulate_prices
-from fairlead.evaluation.simulate_world import Endpoint, Floats, Integers, World, list_cost
+from fairlead.evaluation.simulate.prices import infer
+from fairlead.evaluation.simulate.world import Endpoint, Floats, Integers, World, list_cost
 
 __all__ = ["load"]
 
@@ -172,7 +172,7 @@ def _priced(
     for place, one in enumerate(chosen):
         both = np.isfinite(cells["tokens_in"][:, place]) & np.isfinite(cells["tokens_out"][:, place])
         stated = cells["cost_usd"][:, place]
-        prices = simulate_prices.infer(np.where(both, stated, np.nan), tokens_in[:, place], tokens_out[:, place])
+        prices = infer(np.where(both, stated, np.nan), tokens_in[:, place], tokens_out[:, place])
         if prices is None:  # what the matrix says is all that is known
             cost[:, place] = np.where(stated > 0, np.round(stated, 12), np.nan)
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from fairlead.evaluation.simulate_world import Endpoint, Floats, Integers
+from fairlead.evaluation.simulate.world import Endpoint, Floats, Integers
 from fairlead.ingest.pricefile import PriceRow, write_rows
 
 __all__ = ["infer", "write"]
@@ -39,8 +39,11 @@ def infer(cost_usd: Floats, tokens_in: Integers, tokens_out: Integers) -> tuple[
     return (float(best[0]), float(best[1])) if _error(design, cost, best) <= _MAX_RELATIVE_ERROR else None
 
 
-def write(path: Path, endpoints: Sequence[Endpoint], valid_from: datetime, version: str) -> None:
-    """Write the contract prices of the priced endpoints as a price file; an unpriced endpoint has no row."""
+def write(path: Path, changes: Iterable[tuple[datetime, Endpoint]], retrieved_at: datetime, version: str) -> None:
+    """Write contract prices as a price file: a row for each price, valid from the moment beside it.
+
+    An unpriced endpoint has no row.
+    """
     write_rows(
         path,
         [
@@ -54,9 +57,9 @@ def write(path: Path, endpoints: Sequence[Endpoint], valid_from: datetime, versi
                 max_output_tokens=one.max_output_tokens,
                 catalog="contract",
                 catalog_version=version,
-                retrieved_at=valid_from,
+                retrieved_at=retrieved_at,
             )
-            for one in endpoints
+            for valid_from, one in changes
             if one.priced
         ],
         acknowledged=True,  # a matrix costs what it did in its day, which may be far off today's list

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.errors import ReadError, UsageError
-from fairlead.evaluation import simulate, simulate_prices
-from fairlead.evaluation.simulate_world import Endpoint
+from fairlead.evaluation import simulate
+from fairlead.evaluation.simulate import prices
+from fairlead.evaluation.simulate.world import Endpoint
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "routing"
+SHARED = Path(__file__).parents[3].parent / "shared" / "data" / "routing"
 # model, quality, USD per million input and output tokens
 MODELS = (
     ("gpt-4o-mini", 0.6, 0.15, 0.6),
@@ -159,7 +160,7 @@ def test_prices_are_found_again_from_costs(read: float, made: float, seed: int) 
     rng = np.random.default_rng(seed)
     tokens_in, tokens_out = rng.integers(1, 5000, 60), rng.integers(1, 3000, 60)
 
-    found = simulate_prices.infer((tokens_in * read + tokens_out * made) / 1e6, tokens_in, tokens_out)
+    found = prices.infer((tokens_in * read + tokens_out * made) / 1e6, tokens_in, tokens_out)
 
     assert found == pytest.approx((read, made), abs=1e-4)
 
@@ -170,8 +171,8 @@ def test_prices_survive_a_few_wrong_costs_and_flat_fees_are_no_price() -> None:
     cost = (tokens_in * 3.0 + tokens_out * 15.0) / 1e6
     wrong = np.where(rng.random(200) < 0.1, cost * 2, cost)
 
-    assert simulate_prices.infer(wrong, tokens_in, tokens_out) == (3.0, 15.0)
-    assert simulate_prices.infer(np.full(200, 0.01), tokens_in, tokens_out) is None
+    assert prices.infer(wrong, tokens_in, tokens_out) == (3.0, 15.0)
+    assert prices.infer(np.full(200, 0.01), tokens_in, tokens_out) is None
 
 
 @pytest.mark.parametrize(
@@ -189,6 +190,13 @@ def test_providers_are_guessed_from_model_names(model: str, name: str) -> None:
     assert Endpoint.of(model).name == name
 
 
+def test_a_matrix_keeps_its_own_lengths(tmp_path: Path) -> None:
+    path = written(tmp_path, matrix(40))
+
+    with pytest.raises(UsageError, match="lengths mooncake: a matrix has lengths of its own"):
+        simulate.run(tmp_path / "out", matrix=path, endpoints=2, lengths="mooncake")
+
+
 @pytest.mark.parametrize("name", ["zeroeval", "bfcl_2024_07"])
 def test_public_matrices_replay_with_prices_that_explain_their_costs(tmp_path: Path, name: str) -> None:
     path = SHARED / name / "outcomes.parquet"
@@ -199,4 +207,5 @@ def test_public_matrices_replay_with_prices_that_explain_their_costs(tmp_path: P
 
     assert all(one["input_usd_per_million"] > 0 for one in result.summary["endpoints"])
     truth = pl.read_parquet(result.truth)
-    assert truth.null_count().drop("quality_expected").row(0) == (0,) * 7
+    outcomes = truth.drop("quality_expected", "in_flight")  # nobody knows the one, and nobody asked for a load
+    assert outcomes.null_count().row(0) == (0,) * outcomes.width
