@@ -53,6 +53,7 @@ class InUse:
             warm()
         self.saved = _saved_by_cache(snapshot)
         if self.names:  # what has to be compiled, or read from a compiler's cache, is so before the first decision
+            self.predictor.predict_many([Request(id="", text="warm")])
             self.predictor.predict(Request(id="", text="warm"))
         # Ids of decisions differ between snapshots, seeds and settings of a policy.
         self._key = blake2b(f"{snapshot.sha256}\x1f{seed}\x1f{policy!r}".encode(), digest_size=32).digest()
