@@ -152,12 +152,12 @@ class App:
         await self.hub.websocket(receive, send)
 
     def _refused(self, refused: RefusedError, route: Route | None) -> tuple[int, bytes]:
-        self.service.metrics.add("fairlead_refused_total", {"code": refused.code})
+        self.service.metrics.add("fairlead_refused_total", refused.code)
         self._count(route.path if route else "other", refused.status)
         return refused.status, refused.body()
 
     def _count(self, path: str, status: int) -> None:
-        self.service.metrics.add("fairlead_http_requests_total", {"path": path, "status": str(status)})
+        self.service.metrics.add("fairlead_http_requests_total", path, str(status))
 
 
 def _check_type(headers: Headers) -> None:

@@ -6,6 +6,7 @@ features and then forgotten.
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct, field
@@ -49,7 +50,7 @@ class Ask(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
     every candidate with its probability for the gateway's log, predictions for all of them, reasons in words.
     """
 
-    id: Name = field(default_factory=lambda: Request().id)
+    id: Name = field(default_factory=lambda: os.urandom(16).hex())
     text: Annotated[str, Meta(max_length=16_777_216)] = ""
     route: Name | None = None
     team: Name | None = None
@@ -107,7 +108,7 @@ class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @classmethod
     def of(cls, decision: Decision, ask: Request, shadow: bool = False) -> Answer:
         """Give a decision as it is answered."""
-        want = getattr(ask, "want", ())
+        want: tuple[str, ...] = getattr(ask, "want", ())
         endpoint = decision.endpoint
         return cls(
             id=decision.id,

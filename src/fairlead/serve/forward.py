@@ -119,7 +119,7 @@ class _Attempt:
             **more,
         )
         self._service.observe(outcome)
-        self._service.metrics.add("fairlead_forwarded_total", {"endpoint": self._endpoint, "status": status})
+        self._service.metrics.add("fairlead_forwarded_total", self._endpoint, status)
 
     async def through(self, found: web.Found) -> AsyncIterator[bytes]:
         """Give the answer's parts as they come, and read what was used from them."""

@@ -61,6 +61,7 @@ class Lane(HttpToolsProtocol):
     """uvicorn's protocol with the short way, a limit on headers, and a moment by which a call has to be there."""
 
     began: float | None = None  # when the call that is not whole yet began
+    idle: float | None = None  # since when nothing is under way
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a call."""
@@ -68,10 +69,14 @@ class Lane(HttpToolsProtocol):
         self._app: App = _app(self.app)
         self.began = self.loop.time()
 
+    def data_received(self, data: bytes) -> None:
+        """Take what came; the connection is not idle."""
+        self.idle = None
+        super().data_received(data)
+
     def on_message_begin(self) -> None:
         """Take note that a call begins."""
-        super().on_message_begin()
-        self._size = 0
+        self.url, self.headers, self.expect_100_continue, self._size = b"", [], False, 0
         if self.began is None:
             self.began = self.loop.time()
 
@@ -93,6 +98,10 @@ class Lane(HttpToolsProtocol):
             or parser.get_http_version() != "1.1"
             or parser.should_upgrade()
         ):
+            told = self.url, self.headers, self.expect_100_continue
+            super().on_message_begin()
+            self.url, self.headers, self.expect_100_continue = told
+            self.scope["headers"] = self.headers
             super().on_headers_complete()
             return
         self.cycle = _Cycle(parser.should_keep_alive() and not self._app.draining)  # type: ignore[assignment]
@@ -120,17 +129,30 @@ class Lane(HttpToolsProtocol):
 
         self._app.quick(self.headers, bytes(cycle.body), done)
 
-    def late(self, now: float, within_s: float) -> bool:
-        """End the connection where a call has begun and is not there in time; True where it was ended."""
-        if self.began is None or now - self.began < within_s or self.transport.is_closing():
-            return False
+    def on_response_complete(self) -> None:
+        """Go on with what was sent ahead, or be idle."""
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        # uvicorn sets a timer for each call here; `late` looks at a moment instead.
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self.idle = self.loop.time()
+
+    def late(self, now: float, within_s: float, idle_s: float) -> None:
+        """End the connection where a call has begun and is not there in time, or none has come for long."""
+        if self.transport.is_closing():
+            return
+        if self.idle is not None and now - self.idle >= idle_s:
+            self.transport.close()
+        if self.began is None or now - self.began < within_s:
+            return
         body = document("too_slow")
         head = (
             b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: "
         )
         self.transport.write(b"%b%d\r\n\r\n%b" % (head, len(body), body))
         self.transport.close()
-        return True
 
     def _write(self, cycle: _Cycle, status: int, body: bytes) -> None:
         if cycle.disconnected or self.transport.is_closing():

@@ -121,7 +121,7 @@ class Recorder:
         ]
 
     def _count(self, outcome: str, more: int) -> None:
-        self._metrics.add("fairlead_spool_records_total", {"outcome": outcome}, more)
+        self._metrics.add("fairlead_spool_records_total", outcome, more=more)
 
 
 def _record(moment: str, ask: Request, decision: Decision) -> dict[str, Any]:

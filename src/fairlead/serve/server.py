@@ -51,7 +51,7 @@ class Server(uvicorn.Server):
             for connection in list(self.server_state.connections):
                 late = getattr(connection, "late", None)
                 if late is not None:
-                    late(now, self._app.limits.body_s)
+                    late(now, self._app.limits.body_s, self._app.limits.idle_s)
         return await super().on_tick(counter)
 
 

@@ -46,7 +46,7 @@ class Tally:
         path = self._path(self._slot)
         with suppress(OSError, RuntimeError):  # no space, or counted while it was read: the next second does
             temporary = path.with_suffix(".part")
-            temporary.write_bytes(msgspec.json.encode(self._metrics.counts))
+            temporary.write_bytes(self._metrics.counts.to_json())
             os.replace(temporary, path)
 
     def _path(self, slot: int) -> Path:
@@ -55,6 +55,6 @@ class Tally:
     @staticmethod
     def _read(path: Path) -> Counts:
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Counts)
+            return Counts.from_json(path.read_bytes())
         except (OSError, msgspec.MsgspecError):
             return Counts()
