@@ -67,7 +67,7 @@ class Connection:
 def load(
     address: str, bodies: list[bytes], path: str, connections: int, seconds: float, rate: float
 ) -> dict[str, object]:
-    """Ask for so many seconds; `rate` 0 asks again at once, else arrivals are Poisson and timed from when they were due."""
+    """Ask for so many seconds; `rate` 0 asks again at once, else arrivals are Poisson, timed from when they are due."""
     requests = [HEAD % (path.encode(), len(body), body) for body in bodies]
     pool = [Connection(address) for _ in range(connections)]
     poll = select.epoll()

@@ -1,11 +1,11 @@
 """What the scoring API takes over HTTP, beside FastAPI and pydantic around the same decision.
 
-    python benchmarks/serve_load.py [--seconds 5] [--rounds 2] [--folder DIR] [--only NAME ...] [--rates 2000 5000 10000]
+    python benchmarks/serve_load.py [--seconds 5] [--rounds 2] [--folder DIR] [--only NAME ...] [--rates 2000 5000 ...]
 
-The decision is that of `decision.py`: 24 endpoints, five forests of 200 trees of 31 leaves, all text features. One worker
-runs on one core and the generator (`serve_client.py`) on the other; two workers share both with it. The generator and
-the server are on the same machine, so each figure is less than a machine of its own would reach: `cpu_us`, the
-server's own processor time for each answer, is what the generator does not touch. The best of the rounds counts.
+The decision is that of `decision.py`: 24 endpoints, five forests of 200 trees of 31 leaves, all text features. One
+worker runs on one core and the generator (`serve_client.py`) on the other; two workers share both with it. The
+generator and the server are on the same machine, so each figure is less than a machine of its own would reach: `cpu`,
+the server's own processor time for each answer, is what the generator does not touch. The best of the rounds counts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def server(command: list[str], port: int, core: int | None) -> Iterator[int]:
     """Run a server, and wait until it answers; on one core where one is named."""
     pin = (lambda: os.sched_setaffinity(0, {core})) if core is not None else None
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, preexec_fn=pin, env=environment)
+    process = subprocess.Popen(command, preexec_fn=pin, env=environment)  # noqa: PLW1509
     try:
         for _ in range(600):
             with socket.socket() as probe:
@@ -116,7 +116,8 @@ def main() -> None:
     def keep(name: str, found: dict[str, Any]) -> None:
         print(
             f"{name:34} {found['decisions_per_s']:9,.0f}/s  cpu {found['cpu_us']:6.1f} us  "
-            f"p50 {found['ms']['p50']:7.2f}  p99 {found['ms']['p99']:8.2f}  max {found['ms']['max']:8.1f} ms  {found['statuses']} "
+            f"p50 {found['ms']['p50']:7.2f}  p99 {found['ms']['p99']:8.2f}  "
+            f"max {found['ms']['max']:8.1f} ms  {found['statuses']} "
             f"unanswered {found['unanswered']}",
             flush=True,
         )
@@ -173,7 +174,8 @@ def main() -> None:
         ratio = ""
         own = best.get(name.replace("FastAPI", "one worker"))
         if name.startswith("FastAPI") and own:
-            ratio = f"   ours {own['decisions_per_s'] / found['decisions_per_s']:.1f}x by rate, {found['cpu_us'] / own['cpu_us']:.1f}x by cpu"
+            by_rate, by_cpu = own["decisions_per_s"] / found["decisions_per_s"], found["cpu_us"] / own["cpu_us"]
+            ratio = f"   ours {by_rate:.1f}x by rate, {by_cpu:.1f}x by cpu"
         print(f"{name:34} {found['decisions_per_s']:9,.0f}/s  cpu {found['cpu_us']:6.1f} us{ratio}")
 
 

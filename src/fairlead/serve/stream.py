@@ -65,12 +65,15 @@ class Hub:
         for reader in self._readers:
             reader.news.set()
 
-    async def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """Give kinds and events, from now on; RefusedError where there are too many readers."""
+    def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Give kinds and events, from now on; RefusedError, at once, where there are too many readers."""
         if len(self._readers) >= self._most or self._ended.is_set():
             raise RefusedError("overloaded")
         reader = _Reader()
         self._readers.add(reader)
+        return self._told(reader)
+
+    async def _told(self, reader: _Reader) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         try:
             while not self._ended.is_set():
                 yield "health", {"endpoints": msgspec.to_builtins(self._service.endpoints().endpoints)}
@@ -89,15 +92,18 @@ class Hub:
         finally:
             self._readers.discard(reader)
 
-    async def sse(self) -> AsyncIterator[bytes]:
-        """Give server-sent events (WHATWG HTML, section 9.2)."""
-        async for kind, event in self.events():
-            yield b"event: %b\ndata: %b\n\n" % (kind.encode(), msgspec.json.encode(event))
+    def sse(self) -> AsyncIterator[bytes]:
+        """Give server-sent events (WHATWG HTML, section 9.2); RefusedError as `events`."""
+        return _sse(self.events())
 
     async def websocket(self, receive: Receive, send: Send) -> None:
         """Serve one WebSocket whose connection was asked for: a JSON text for each event."""
+        try:
+            events = self.events()
+        except RefusedError:
+            await send({"type": "websocket.close", "code": 1013})  # try again later
+            return
         gone = asyncio.ensure_future(_closed(receive))
-        events = self.events()
         try:
             part = asyncio.ensure_future(anext(events))
             while True:
@@ -110,12 +116,19 @@ class Hub:
                 text = msgspec.json.encode({"event": kind, **event}).decode()
                 await send({"type": "websocket.send", "text": text})
                 part = asyncio.ensure_future(anext(events))
-        except (StopAsyncIteration, RefusedError) as end:
-            code = 1013 if isinstance(end, RefusedError) else 1001  # try again later; going away
-            await send({"type": "websocket.close", "code": code})
+        except StopAsyncIteration:
+            await send({"type": "websocket.close", "code": 1001})  # going away
         finally:
             gone.cancel()
             await events.aclose()  # type: ignore[attr-defined]
+
+
+async def _sse(events: AsyncIterator[tuple[str, dict[str, Any]]]) -> AsyncIterator[bytes]:
+    try:
+        async for kind, event in events:
+            yield b"event: %b\ndata: %b\n\n" % (kind.encode(), msgspec.json.encode(event))
+    finally:
+        await events.aclose()  # type: ignore[attr-defined]
 
 
 async def _closed(receive: Receive) -> None:

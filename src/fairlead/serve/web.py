@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
-from fairlead.errors import UsageError
+from fairlead.errors import UnavailableError, UsageError
 
 try:
     import httpx
 except ImportError:  # the extra is not installed: deciding needs no client
     httpx = None  # type: ignore[assignment]
 
-__all__ = ["Found", "UnreachableError", "Web", "client", "transport"]
+__all__ = ["Found", "UnreachableError", "Web", "client", "reachable"]
 
 _CONNECT_S: Final = 5.0
 _KEPT: Final = ("retry-after", "x-request-id", "openai-processing-ms", "x-ratelimit-remaining-requests")
@@ -32,7 +33,7 @@ def _httpx() -> Any:
     return httpx
 
 
-def transport(uds: str | None, is_async: bool) -> Any:
+def _transport(uds: str | None, is_async: bool) -> Any:
     """Give what connects through a unix socket; None for TCP."""
     if uds is None:
         return None
@@ -44,7 +45,17 @@ def client(is_async: bool, url: str, timeout_s: float, uds: str | None, headers:
     """Give a client whose every step is bounded by `timeout_s`."""
     own = _httpx()
     make = own.AsyncClient if is_async else own.Client
-    return make(base_url=url, timeout=timeout_s, transport=transport(uds, is_async), headers=headers, trust_env=False)
+    return make(base_url=url, timeout=timeout_s, transport=_transport(uds, is_async), headers=headers, trust_env=False)
+
+
+@contextmanager
+def reachable(url: str) -> Iterator[None]:
+    """Turn whatever keeps a call from being answered into UnavailableError."""
+    try:
+        yield
+    except (_httpx().HTTPError, _httpx().InvalidURL) as fault:
+        why = str(fault) or type(fault).__name__
+        raise UnavailableError(f"{url}: no answer ({why}); see that `fairlead serve` runs there") from fault
 
 
 class Found:
