@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import signal
 import socket
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -25,9 +26,11 @@ _SWEEP_S = 1.0
 class Server(uvicorn.Server):
     """uvicorn's server that says that it drains before it stops, and ends connections that send nothing."""
 
-    def __init__(self, config: uvicorn.Config, app: App, settle_s: float = 0.0) -> None:
+    def __init__(
+        self, config: uvicorn.Config, app: App, settle_s: float = 0.0, ready: Callable[[], None] | None = None
+    ) -> None:
         super().__init__(config)
-        self._app, self._settle_s = app, settle_s
+        self._app, self._settle_s, self._ready = app, settle_s, ready
         self._asked = False
         self._stop_at: float | None = None
         self._swept_at = 0.0
@@ -37,6 +40,12 @@ class Server(uvicorn.Server):
         if self._asked and sig == signal.SIGINT:
             self.should_exit = self.force_exit = True
         self._asked = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and say so."""
+        await super().startup(sockets)
+        if self.started and self._ready is not None:
+            self._ready()
 
     async def on_tick(self, counter: int) -> bool:
         """Look every tenth of a second whether to end, and every second for connections that are too slow."""

@@ -57,10 +57,8 @@ def run(
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-    if ready is not None:
-        ready()
     try:
-        Server(config(app), app, settle_s=min(1.0, settings.limits.drain_s / 4)).run(sockets=[sock])
+        Server(config(app), app, min(1.0, settings.limits.drain_s / 4), ready).run(sockets=[sock])
     finally:
         if exchange is not None:
             exchange.stop()
