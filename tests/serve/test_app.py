@@ -68,6 +68,13 @@ def test_calls_of_one_moment_get_what_each_would_get_alone(serving, published):
     }
 
 
+def test_a_whole_number_may_be_written_with_a_point(serving):
+    server = serving()
+
+    assert server.post("/v1/decide", {"tools": 2.0, "max_tokens": 5.0, "embedding": [1.0, 0.5]}).status_code == 200
+    assert server.post("/v1/decide", {"tools": 2.5}).json()["error"]["at"] == "$.tools"
+
+
 @pytest.mark.parametrize("path", ["/v1/decide", "/v1/observe"])  # the short way, and uvicorn's own
 @pytest.mark.parametrize(
     ("body", "code"),

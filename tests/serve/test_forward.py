@@ -106,8 +106,10 @@ def test_a_model_by_name_is_asked_and_one_that_nobody_knows_refused(forwarding, 
     named = forwarding.post("/v1/chat/completions", {**ASKED, "model": "acme/large"})
     unknown = forwarding.post("/v1/chat/completions", {**ASKED, "model": CANARY})
     empty = forwarding.post("/v1/chat/completions", {"model": "auto", "messages": []})
+    odd = forwarding.post("/v1/chat/completions", {**ASKED, "model": {"a": 1}})
 
     assert named.headers["x-fairlead-endpoint"] == "acme/large"
+    assert odd.json()["error"]["code"] == "unknown_model"
     assert (unknown.json()["error"]["code"], empty.json()["error"]["code"]) == ("unknown_model", "no_messages")
     assert CANARY not in unknown.text
 

@@ -53,7 +53,7 @@ class Forward:
         sent = chat.fields(call.body)
         request = chat.request_of(call, sent)
         model = chat.value(sent, "model")
-        if not chat.wants_choice(model) and model not in self._upstreams:
+        if not chat.wants_choice(model) and (not isinstance(model, str) or model not in self._upstreams):
             raise RefusedError("unknown_model", "$.model")
         allowed = tuple(self._upstreams) if chat.wants_choice(model) else (model,)
         ask = Ask(**{**structs.asdict(request), "endpoints": allowed, "want": ("ranked",)})

@@ -82,13 +82,13 @@ def _schema(gives: Any) -> dict[str, Any]:
 def _takes(route: Route) -> dict[str, Any]:
     if isinstance(route.takes, type) and issubclass(route.takes, msgspec.Struct):
         return _schema(route.takes)
-    message = {"type": "object", "properties": {"role": {"type": "string"}, "content": {}}}
+    # What else OpenAI's API knows goes on as it is, and is the upstream's to judge.
+    message = {"type": "object", "properties": {"role": {}, "content": {}}}
     return {
         "type": "object",
         "required": ["messages"],
         "properties": {
-            "model": {"type": "string"},
+            "model": {},
             "messages": {"type": "array", "minItems": 1, "items": message},
-            "stream": {"type": "boolean"},
         },
     }

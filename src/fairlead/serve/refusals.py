@@ -87,11 +87,26 @@ def decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     wrong_type $.tools Expected `int | null`, got `str`
     """
     try:
-        return decoder.decode(body)
+        try:
+            return decoder.decode(body)
+        except msgspec.ValidationError as fault:
+            if "got `float`" not in str(fault):
+                raise
+            found: T = msgspec.convert(_whole(msgspec.json.decode(body)), decoder.type)
+            return found
     except msgspec.ValidationError as fault:
         raise _refused(str(fault)) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise RefusedError("not_json") from None
+
+
+def _whole(value: Any) -> Any:
+    """Make 2.0 a 2 wherever it stands: to JSON Schema, and to some languages, it is a whole number."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _whole(one) for name, one in value.items()}
+    return [_whole(one) for one in value] if isinstance(value, list) else value
 
 
 def _refused(said: str) -> RefusedError:
