@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -91,7 +92,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "fairlead-decision")
-    parser.add_argument("--only", nargs="*", default=["one", "fastapi", "two", "batch", "open"])
+    parser.add_argument("--only", nargs="*", default=["one", "fastapi", "two", "batch", "open", "spool", "more"])
     parser.add_argument("--rates", nargs="*", type=float, default=[1000, 2000, 4000, 6000, 8000, 10000])
     parser.add_argument("--port", type=int, default=18123)
     given = parser.parse_args()
@@ -109,7 +110,7 @@ def main() -> None:
     best: dict[str, dict[str, Any]] = {}
 
     def settings(**more: Any) -> list[str]:
-        limits = {"wait_s": 1.0, "waiting": 100_000}  # nothing is refused: what is measured is the whole of it
+        limits = {"wait_s": 10.0}  # nothing is refused: what is measured is the whole of it
         told = {"snapshot": str(folder), "port": given.port, "limits": limits, **more}
         return [sys.executable, "-c", OURS, json.dumps(told)]
 
@@ -162,6 +163,23 @@ def main() -> None:
                     keep(
                         f"FastAPI, {count} connections",
                         measure(pid, given.port, singles, connections=count, seconds=given.seconds, core=core),
+                    )
+        if "spool" in given.only:
+            spool = given.folder / "spool"
+            shutil.rmtree(spool, ignore_errors=True)
+            with server(settings(spool=str(spool)), given.port, server_core) as pid:
+                keep(
+                    "one worker with a spool, 64",
+                    measure(pid, given.port, singles, connections=64, seconds=given.seconds, core=core),
+                )
+        if "more" in given.only:
+            with server(settings(limits={"wait_s": 0.1}), given.port, server_core) as pid:
+                for rate in (15_000, 25_000):  # more than it can do: what it does not refuse has to be in time
+                    keep(
+                        f"too much: open loop {rate:,}/s",
+                        measure(
+                            pid, given.port, singles, connections=1000, seconds=given.seconds, core=core, rate=rate
+                        ),
                     )
         if "two" in given.only:
             with server(settings(workers=2), given.port, None) as pid:

@@ -75,16 +75,18 @@ class App:
                 done(200, self._encoder.encode(answer))
 
         try:
+            if not self.gather.has_room:  # first, since it has to cost as little as can be
+                raise RefusedError("overloaded")
             self.guard.admit("POST", _DECIDE.path, headers, _DECIDE.scope)
             _check_type(headers)
             if len(body) > self.limits.body_bytes:
                 raise RefusedError("too_large")
             self.gather.put(decoded(self.asks_one, body), answered)
         except RefusedError as refused:
-            answered(refused)
+            self.gather.refuse(refused, answered)
         except Exception as fault:
             _LOG.error("deciding failed outside the router: %s", type(fault).__name__)
-            answered(RefusedError("overloaded"))
+            self.gather.refuse(RefusedError("overloaded"), answered)
 
     def drain(self) -> None:
         """Say that no more traffic is wanted, and end the streams."""
@@ -161,7 +163,10 @@ class App:
 
 
 def _check_type(headers: Headers) -> None:
-    """JSON it has to be; curl's own default is let pass no more than a form's, which a browser sends across sites."""
-    kind = next((value for name, value in headers if name == b"content-type"), b"")
-    if kind.partition(b";")[0].strip().lower() != http.JSON:
-        raise RefusedError("wrong_content_type")
+    """JSON it has to be: a form's type is what a browser sends across sites without asking."""
+    for name, value in headers:
+        if name == b"content-type":
+            if value != http.JSON and value.partition(b";")[0].strip().lower() != http.JSON:
+                break
+            return
+    raise RefusedError("wrong_content_type")

@@ -6,6 +6,7 @@ features and then forgotten.
 
 from __future__ import annotations
 
+import itertools
 import os
 from typing import Annotated, Any, Final, Literal
 
@@ -18,6 +19,10 @@ from fairlead.scoring.request import Request
 __all__ = ["MOST", "Answer", "Answers", "Arm", "Ask", "Asks", "Endpoints", "InUse", "Opinion", "State", "Taken", "Told"]
 
 MOST: Final = 256  # requests in a batch
+
+# An id has to be new and nothing else: the process draws once, and counts from there.
+_START: Final = os.urandom(12).hex() + "-"
+_NUMBER: Final = itertools.count(1)
 
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 Names = Annotated[tuple[Name, ...], Meta(max_length=64)]
@@ -50,7 +55,7 @@ class Ask(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
     every candidate with its probability for the gateway's log, predictions for all of them, reasons in words.
     """
 
-    id: Name = field(default_factory=lambda: os.urandom(16).hex())
+    id: Name = field(default_factory=lambda: f"{_START}{next(_NUMBER):x}")
     text: Annotated[str, Meta(max_length=16_777_216)] = ""
     route: Name | None = None
     team: Name | None = None

@@ -51,7 +51,8 @@ class Handlers:
 
     async def decide_batch(self, call: Call) -> Reply:
         """Decide several requests."""
-        self._app.gather.room()
+        if not self._app.gather.has_room:
+            raise RefusedError("overloaded")
         asked = decoded(self._asks, call.body).requests
         return _json(Answers(decisions=self._service.decide(asked)))
 

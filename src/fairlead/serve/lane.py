@@ -68,6 +68,7 @@ class Lane(HttpToolsProtocol):
         super().connection_made(transport)
         self._app: App = _app(self.app)
         self.began = self.loop.time()
+        self._is_too_many = len(self.connections) > self._app.limits.connections
 
     def data_received(self, data: bytes) -> None:
         """Take what came; the connection is not idle."""
@@ -90,6 +91,10 @@ class Lane(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Take the short way where it can be taken."""
         parser, before = self.parser, self.cycle
+        if self._is_too_many:
+            self.cycle = _Cycle(keep_alive=False)  # type: ignore[assignment]
+            self._write(self.cycle, 503, document("overloaded"))  # type: ignore[arg-type]
+            return
         if (
             self.url != _PATH
             or (before is not None and not before.response_complete)
@@ -121,6 +126,8 @@ class Lane(HttpToolsProtocol):
         cycle: Any = self.cycle
         if type(cycle) is not _Cycle:
             super().on_message_complete()
+            return
+        if cycle.response_complete:
             return
         cycle.more_body = False
 

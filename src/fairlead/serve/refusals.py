@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -62,6 +63,7 @@ class RefusedError(Exception):
         return [(b"retry-after", _RETRY_S[self.status])] if self.status in _RETRY_S else []
 
 
+@lru_cache(maxsize=256)
 def document(code: str, at: str | None = None, detail: str | None = None) -> bytes:
     """Give a refusal as JSON.
 

@@ -8,7 +8,7 @@ import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from fairlead.errors import UsageError
 from fairlead.serve.app import App
@@ -20,7 +20,8 @@ except ImportError:
 
 __all__ = ["Server", "bound", "config"]
 
-_SWEEP_S = 1.0
+_SWEEP_S: Final = 1.0
+_ACCEPTING: Final = 16
 
 
 class Server(uvicorn.Server):
@@ -43,6 +44,9 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, and say so."""
+        if sockets is not None:
+            # libuv accepts one connection of a socket in each turn of its loop, and a turn under load takes long.
+            sockets += [one.dup() for one in list(sockets) for _ in range(_ACCEPTING - 1)]
         await super().startup(sockets)
         if self.started and self._ready is not None:
             self._ready()
@@ -85,7 +89,7 @@ def config(app: App) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         backlog=4096,
-        limit_concurrency=limits.connections,
+        limit_concurrency=None if http != "h11" else limits.connections,  # the short way answers as the rest does
         timeout_keep_alive=int(limits.idle_s),
         timeout_graceful_shutdown=int(limits.drain_s),
     )

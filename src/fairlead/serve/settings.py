@@ -19,7 +19,6 @@ class Limits(Struct, frozen=True, kw_only=True):
     body_s: float = 10.0  # until a request has to be there
     idle_s: float = 75.0  # that a connection may be idle
     wait_s: float = 0.1  # that a request may wait for its decision before it is refused
-    waiting: int = 4096  # requests that may wait
     connections: int = 10_000
     together: int = 64  # requests that are decided in one go
     watchers: int = 64  # of the live stream
