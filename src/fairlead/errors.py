@@ -10,6 +10,7 @@ FairleadError                 catch this to catch all
 ├── GateError                 a candidate did not earn promotion
 ├── SnapshotRefusedError      the published file fails a check; the last good one stays
 ├── EvidenceError             the logs cannot answer the question
+├── UnavailableError          a scoring server cannot be asked just now
 └── AlarmError                something that is watched needs somebody to look at it
 
 Every message names the file, the fault and the way out.
@@ -26,6 +27,7 @@ __all__ = [
     "ReadError",
     "SnapshotRefusedError",
     "StoreError",
+    "UnavailableError",
     "UsageError",
 ]
 
@@ -68,6 +70,10 @@ class SnapshotRefusedError(FairleadError):
 
 class EvidenceError(FairleadError):
     """The logs cannot answer the question that was asked."""
+
+
+class UnavailableError(FairleadError):
+    """A scoring server did not answer in time, or not with a decision; a client's `default` takes its place."""
 
 
 class AlarmError(FairleadError):

@@ -147,6 +147,21 @@ class Predictor:
             self._dense.join(predicted, words, row, self._heads, self._by_dense, share)
         return predicted
 
+    def predict_many(self, requests: Sequence[Request]) -> Array:
+        """Predict for many requests, each to the bit as `predict` does, in less time: (7, n, K)."""
+        laid = [self._layout.row(request) for request in requests]
+        last = len(self._heads.tables) - 1
+        at = np.array([int(route) if 0 <= route < last else last for _, route, _, _ in laid], dtype=np.int64)
+        counted = np.array([number(request.scalar("input_tokens")) for request in requests])
+        guess = np.array([tokens for _, _, tokens, _ in laid])
+        predicted = self.engine.predict_many(self._heads, np.array([row for row, *_ in laid]), at, (counted, guess))
+        if self._dense is not None:
+            for place, (row, route, _, words) in enumerate(laid):
+                one = predicted[:, place].copy()
+                self._dense.join(one, words, row, self._heads, self._by_dense, self._dense.dense.share_of(route))
+                predicted[:, place] = one
+        return predicted
+
     @property
     def has_networks(self) -> bool:
         """Whether networks have a say in quality."""

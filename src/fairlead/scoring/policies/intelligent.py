@@ -46,6 +46,7 @@ class Intelligent:
     """
 
     name = "intelligent"
+    counts_calls = False  # a call that begins changes none of its probabilities
 
     def __init__(  # noqa: PLR0913 (a policy's parameters are its constructor's)
         self,

@@ -1,8 +1,8 @@
 """Documents kept on disk until they are ingested: durable before they count, in files that are whole when seen.
 
 A file being written begins with a dot and is locked by its writer, so that nobody takes it for a log. It gets its
-name, `otlp-....jsonl`, when it is large or old enough. What a writer that died left behind is finished by the next.
-Only their owner can read the files: they hold what people asked and were answered.
+name, `PREFIX-....jsonl`, when it is large or old enough. What a writer that died left behind is finished by the next.
+Only their owner can read the files: they may hold what people asked and were answered.
 """
 
 from __future__ import annotations
@@ -19,30 +19,27 @@ from msgspec import Struct
 
 from fairlead.errors import StoreError
 
-__all__ = ["Limits", "Spool"]
+__all__ = ["Sizes", "Spool"]
 
 _OPEN: Final = ".part"
 _READY: Final = ".jsonl"
 _LOOK_EVERY_S: Final = 1.0
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class Sizes(Struct, frozen=True, kw_only=True):
     """How much is kept, and when a file is finished."""
 
     file_bytes: int = 64 << 20
     file_age_s: float = 60.0
     total_bytes: int = 2 << 30
-    body_bytes: int = 32 << 20  # of one request, unpacked
-    waiting_bytes: int = 256 << 20  # of all requests that are being read and written
-    body_s: float = 30.0  # until a body has to be there
 
 
 class Spool:
     """A folder of finished files and, while something comes in, one that is not."""
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
+    def __init__(self, folder: Path, limits: Sizes, prefix: str = "otlp") -> None:
         self.folder = folder
-        self._limits = limits
+        self._limits, self._prefix = limits, prefix
         self._file: IO[bytes] | None = None
         self._path = folder
         self._durable = 0  # bytes of the file that were made durable
@@ -95,7 +92,7 @@ class Spool:
         while True:
             self._number += 1
             stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
-            path = self.folder / f".otlp-{stamp}-{os.getpid()}-{self._number}{_OPEN}"
+            path = self.folder / f".{self._prefix}-{stamp}-{os.getpid()}-{self._number}{_OPEN}"
             file = os.fdopen(
                 os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600), "w+b", buffering=0
             )
@@ -121,7 +118,7 @@ class Spool:
             file.close()
 
     def _finish_what_was_left(self) -> None:
-        for path in sorted(self.folder.glob(f".otlp-*{_OPEN}")):
+        for path in sorted(self.folder.glob(f".{self._prefix}-*{_OPEN}")):
             with path.open("r+b") as file:
                 if not _locked(file) or not os.fstat(file.fileno()).st_nlink:
                     continue  # another receiver is writing it, or was quicker here
