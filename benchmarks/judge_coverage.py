@@ -5,7 +5,7 @@
 Each log draws requests with replacement from a world (half of a routing set, learned on the other half; or made up),
 endpoints by one of four logging policies, and 1,000 to --most requests. Eight policies are judged on each. Printed is,
 where the verdict lets an interval be shown, how often it holds the truth, by estimator; how wide it is beside IPS; and
-how often the verdict is "trust" although the policy's true effective sample size on such a log is below 100 or part of
+how often an interval is shown although the policy's true effective sample size on such a log is below 100 or part of
 its choices is never explored.
 """
 
@@ -81,11 +81,16 @@ def main() -> None:
     sizes = [size for size in SIZES if size <= given.most]
     hits, widths = defaultdict(list), defaultdict(list)
     verdicts, false = defaultdict(int), defaultdict(int)
+    picked: list[tuple[bool, float]] = []
+    judgeable: list[float] = []
     for number in range(given.logs):
         rng = np.random.default_rng([11, number])
         world, kind = worlds[number % len(worlds)], LOGGERS[(number // len(worlds)) % len(LOGGERS)]
         n = sizes[(number // (len(worlds) * len(LOGGERS))) % len(sizes)]
+        best: list[tuple[float, float, bool]] = []
         for metric, _, verdict, ess, never, found, truth in judged(world, kind, n, rng):
+            if metric == "quality":
+                best.append((found["dr"].value if found else -1.0, truth, verdict.can_tell))
             if metric == "quality":
                 verdicts[verdict.verdict] += 1
                 false[verdict.verdict] += ess < 100 or never > 0.01
@@ -101,10 +106,22 @@ def main() -> None:
                 ):
                     hits[key].append(held)
                     widths[key].append(width)
+        if any(known for *_, known in best):
+            _, chosen, _ = max(best)
+            told = [truth for _, truth, known in best if known]
+            picked.append((len(told) == len(best), chosen / max(truth for _, truth, _ in best)))
+            judgeable.append(chosen / max(told))
         if (number + 1) % 100 == 0:
             print(f"  {number + 1} logs", flush=True)
     print(
         "verdicts on quality:", {name: f"{count}, false {false[name] / count:.2%}" for name, count in verdicts.items()}
+    )
+    share = np.array([value for _, value in picked])
+    whole = np.array([value for all_told, value in picked if all_told])
+    print(
+        f"the policy of the highest estimate has 99 % of the best quality: among those that the log can tell of in "
+        f"{np.mean(np.array(judgeable) >= 0.99):.1%} of {len(judgeable)} logs; among all in {np.mean(share >= 0.99):.1%}; "
+        f"where the log can tell of all in {np.mean(whole >= 0.99):.1%} of {len(whole)}"
     )
     print(f"{'metric':<8} {'estimator':<8} {'where':<22} {'intervals':>9} {'cover':>7} {'width/IPS':>10} {'wider':>6}")
     for key in sorted(hits, key=lambda k: (k[0], k[2] != "all", k[2], k[3], k[1])):
