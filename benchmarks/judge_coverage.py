@@ -119,8 +119,9 @@ def main() -> None:
     share = np.array([value for _, value in picked])
     whole = np.array([value for all_told, value in picked if all_told])
     print(
-        f"the policy of the highest estimate has 99 % of the best quality: among those that the log can tell of in "
-        f"{np.mean(np.array(judgeable) >= 0.99):.1%} of {len(judgeable)} logs; among all in {np.mean(share >= 0.99):.1%}; "
+        "the policy of the highest estimate has 99 % of the best quality: among those that the log can tell of in "
+        f"{np.mean(np.array(judgeable) >= 0.99):.1%} of {len(judgeable)} logs; "
+        f"among all in {np.mean(share >= 0.99):.1%}; "
         f"where the log can tell of all in {np.mean(whole >= 0.99):.1%} of {len(whole)}"
     )
     print(f"{'metric':<8} {'estimator':<8} {'where':<22} {'intervals':>9} {'cover':>7} {'width/IPS':>10} {'wider':>6}")

@@ -44,10 +44,10 @@ def main() -> None:
     for number in range(given.policies):
         chances = baselines.greedy(quality, cost, float(number))
         target = chances[at, action]
-        for name in outcome:
+        for name, seen in outcome.items():
             logs = [
                 Logged(
-                    reward=outcome[name],
+                    reward=seen,
                     propensity=propensity,
                     target=target,
                     predicted_logged=one[at, action],
@@ -62,8 +62,8 @@ def main() -> None:
     seconds, busy = time.perf_counter() - began, time.process_time() - busy
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     print(
-        f"{n:,} requests x {given.policies} policies x {k} endpoints: {made} estimates with intervals in {seconds:.1f} s "
-        f"({busy:.1f} s of processor time), {peak:.1f} GB"
+        f"{n:,} requests x {given.policies} policies x {k} endpoints: {made} estimates with intervals "
+        f"in {seconds:.1f} s ({busy:.1f} s of processor time), {peak:.1f} GB"
     )
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from fairlead import features
 from fairlead.evaluation import baselines, judgement, simulate
 from fairlead.evaluation.case import Case, case_of
-from fairlead.evaluation.judgement import Judgement, Window
+from fairlead.evaluation.judgement import Judgement, PolicyJudgement, Window
+from fairlead.evaluation.net import overheads
 from fairlead.evaluation.plan import Exploration, explorations
 from fairlead.evaluation.reached import feedback_of
 from fairlead.evaluation.replay import Replay, replay
@@ -58,13 +60,25 @@ def judge(project: Project, *, truth: Path | None = None, since: datetime.dateti
         candidate=snapshot.manifest.policy,
         policies=[
             status_quo(case, candidate),
-            *(judged(case, one, candidate if one.kind == "baseline" else None) for one in policies),
+            *(_netted(project, case, snapshot, one, candidate) for one in policies),
         ],
         feedback=case.feedback.told,
         plan=[] if candidate.verdict.verdict == "trust" else _plan(case, candidate),
     )
     _keep(project, found)
     return found
+
+
+def _netted(project: Project, case: Case, snapshot: Snapshot, own: Valued, candidate: Valued) -> PolicyJudgement:
+    """Judge a policy; of the candidate also say what its savings have to pay for."""
+    if own is not candidate:
+        return judged(case, own, candidate)
+    found, now = judged(case, own, None), case.log.outcomes["cost_usd"]
+    saved = None
+    if found.savings_share is not None and found.savings_share.value is not None:
+        saved = found.savings_share.value * float(np.nansum(now))
+    costs = overheads(project, case.log, own.chances, list(snapshot.manifest.endpoints), saved)
+    return structs.replace(found, overheads=costs)
 
 
 def latest(project: Project) -> Judgement | None:
@@ -85,6 +99,10 @@ def _policies(case: Case, snapshot: Snapshot) -> list[tuple[str, Kind, Array]]:
     found.append(("category_table", "baseline", table))
     known = {name: names.index(lineage[name]) for name in ("best_single", "all_cheap") if lineage.get(name) in names}
     found += [(name, "baseline", baselines.single(n, len(names), column)) for name, column in known.items()]
+    cheapest = np.where(case.predicted.eligible, case.predicted.cost_usd, np.inf)
+    feasible = np.isfinite(cheapest).any(axis=1)
+    if feasible.all():
+        found.append(("cheapest_feasible", "baseline", np.eye(len(names))[cheapest.argmin(axis=1)]))
     if len(known) == 2:
         cost, quality = case.predicted.cost_usd.mean(axis=0), case.predicted.quality.mean(axis=0)
         target = float((candidate * np.nan_to_num(case.predicted.cost_usd)).sum(axis=1).mean())

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from fairlead.errors import ReadError
 from fairlead.evaluation.intervals import Estimate
+from fairlead.evaluation.net import Overheads
 from fairlead.evaluation.overlap import Verdict
 from fairlead.evaluation.plan import Exploration
 from fairlead.evaluation.sensitivity import Bounds
@@ -70,6 +71,7 @@ class PolicyJudgement(Struct, frozen=True, kw_only=True):
     candidate_quality_change: Reading | None = None  # the candidate's quality less this policy's
     endpoint_shares: dict[str, float]
     slices: list[Slice] = []  # of the candidate
+    overheads: Overheads | None = None  # of the candidate: what its savings have to pay for
     sensitivity: dict[str, list[Bounds]] = {}  # by metric, where the log kept no propensities; bounds, no interval
 
 
