@@ -187,6 +187,8 @@ def test_calls_that_are_sent_ahead_are_answered_in_their_order(serving):
         b"POST /v1/decide HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
         b"GET /healthz HTTP/1.1\r\n" + b"".join(b"h%d: x\r\n" % number for number in range(5000)) + b"\r\n",
         b"GET /healthz HTTP/1.1\r\nh: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nh: " + b"x" * 2_000_000,
+        b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
     ],
     ids=lambda value: repr(value)[:40],
 )
@@ -199,9 +201,19 @@ def test_what_is_no_http_ends_its_connection_and_nothing_else(serving, sent):
     assert server.http.get("/healthz").json() == {"status": "ok"}
 
 
-@pytest.mark.parametrize(
-    "sent", [b"", b"POST /v1/dec", (HEAD % b"/v1/decide") + b"content-length: 9\r\n\r\n{", b"GET /"]
-)
+def test_a_connection_on_which_nothing_comes_is_ended(serving):
+    server = serving(idle_s=1.0)
+    began = time.monotonic()
+
+    fresh = server.raw(pause_s=0, silent_s=8.0)
+    used = server.raw(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n", silent_s=8.0)
+
+    assert fresh == b""
+    assert used.endswith(b'{"status":"ok"}')
+    assert time.monotonic() - began < 8
+
+
+@pytest.mark.parametrize("sent", [b"POST /v1/dec", (HEAD % b"/v1/decide") + b"content-length: 9\r\n\r\n{", b"GET /"])
 def test_a_call_that_is_not_there_in_time_ends_its_connection(serving, sent):
     server = serving(body_s=0.5)
     began = time.monotonic()
