@@ -289,7 +289,7 @@ def test_metrics_count_and_are_bounded_whatever_callers_send(serving):
 
 def test_a_server_that_drains_says_so_and_answers_what_is_under_way(serving):
     server = serving()
-    assert server.http.get("/readyz").json() == {"status": "ok", "snapshot_version": 1, "refused": None}
+    assert server.http.get("/readyz").json() == {"status": "ok", "snapshot_version": 1, "stale": False}
 
     server.app.drain()
 
@@ -322,3 +322,16 @@ def test_an_answer_over_http_is_an_answer_by_its_class(serving):
 
     assert msgspec.json.encode(msgspec.json.decode(told.content, type=Answer, strict=True)) == told.content
     assert json.loads(told.content).keys() <= set(Answer.__struct_fields__)
+
+
+@pytest.mark.parametrize("missing", [("httptools",), ("uvloop",), ("httptools", "uvloop", "websockets")])
+def test_without_the_fast_parts_it_serves_all_the_same(serving, monkeypatch, missing):
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name in missing else find(name, *more))
+    server = serving(body_bytes=1000)
+
+    assert server.post("/v1/decide", {"id": "r-1"}).json()["kind"] == "policy"
+    assert server.post("/v1/decide", {"text": "x" * 5000}).json()["error"]["code"] == "too_large"
+    assert server.post("/v1/decide", b"{").json()["error"]["code"] == "not_json"
