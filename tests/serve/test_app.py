@@ -187,6 +187,8 @@ def test_calls_that_are_sent_ahead_are_answered_in_their_order(serving):
         b"POST /v1/decide HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
         b"GET /healthz HTTP/1.1\r\n" + b"".join(b"h%d: x\r\n" % number for number in range(5000)) + b"\r\n",
         b"GET /healthz HTTP/1.1\r\nh: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nh: " + b"x" * 2_000_000,
+        b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
     ],
     ids=lambda value: repr(value)[:40],
 )
@@ -199,9 +201,19 @@ def test_what_is_no_http_ends_its_connection_and_nothing_else(serving, sent):
     assert server.http.get("/healthz").json() == {"status": "ok"}
 
 
-@pytest.mark.parametrize(
-    "sent", [b"", b"POST /v1/dec", (HEAD % b"/v1/decide") + b"content-length: 9\r\n\r\n{", b"GET /"]
-)
+def test_a_connection_on_which_nothing_comes_is_ended(serving):
+    server = serving(idle_s=1.0)
+    began = time.monotonic()
+
+    fresh = server.raw(pause_s=0, silent_s=8.0)
+    used = server.raw(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n", silent_s=8.0)
+
+    assert fresh == b""
+    assert used.endswith(b'{"status":"ok"}')
+    assert time.monotonic() - began < 8
+
+
+@pytest.mark.parametrize("sent", [b"POST /v1/dec", (HEAD % b"/v1/decide") + b"content-length: 9\r\n\r\n{", b"GET /"])
 def test_a_call_that_is_not_there_in_time_ends_its_connection(serving, sent):
     server = serving(body_s=0.5)
     began = time.monotonic()
@@ -277,7 +289,7 @@ def test_metrics_count_and_are_bounded_whatever_callers_send(serving):
 
 def test_a_server_that_drains_says_so_and_answers_what_is_under_way(serving):
     server = serving()
-    assert server.http.get("/readyz").json() == {"status": "ok", "snapshot_version": 1, "refused": None}
+    assert server.http.get("/readyz").json() == {"status": "ok", "snapshot_version": 1, "stale": False}
 
     server.app.drain()
 
@@ -310,3 +322,16 @@ def test_an_answer_over_http_is_an_answer_by_its_class(serving):
 
     assert msgspec.json.encode(msgspec.json.decode(told.content, type=Answer, strict=True)) == told.content
     assert json.loads(told.content).keys() <= set(Answer.__struct_fields__)
+
+
+@pytest.mark.parametrize("missing", [("httptools",), ("uvloop",), ("httptools", "uvloop", "websockets")])
+def test_without_the_fast_parts_it_serves_all_the_same(serving, monkeypatch, missing):
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name in missing else find(name, *more))
+    server = serving(body_bytes=1000)
+
+    assert server.post("/v1/decide", {"id": "r-1"}).json()["kind"] == "policy"
+    assert server.post("/v1/decide", {"text": "x" * 5000}).json()["error"]["code"] == "too_large"
+    assert server.post("/v1/decide", b"{").json()["error"]["code"] == "not_json"

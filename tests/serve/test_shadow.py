@@ -17,6 +17,7 @@ def test_a_shadow_answers_what_the_gateway_chose_and_counts_that(serving):
     result = server.http.get("/v1/shadow").json()
     assert (result["decided"], result["compared"], result["agreed"]) == (20, 10, 0)
     assert sum(count for _, _, count in result["pairs"]) == 10
+    assert 'fairlead_shadow_total{agreed="no"} 10' in server.http.get("/metrics").text
     assert server.http.get("/v1/snapshot").json()["shadow"] is True
 
 

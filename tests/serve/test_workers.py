@@ -53,6 +53,16 @@ def test_workers_share_a_port_their_counts_and_their_live_state_and_one_that_die
     assert server.end() == (0, "")
 
 
+def test_workers_end_with_the_process_that_started_them(process, published):
+    server = process("--snapshot", published, "--workers", 2)
+    workers = server.workers()
+
+    server.process.kill()
+
+    assert len(workers) == 2
+    _soon(lambda: not any(Path(f"/proc/{pid}/stat").exists() for pid in workers))
+
+
 def _worker(url):
     """Tell workers apart by the port of the other side: each has its own queue, which is all that can be seen."""
     with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as one:

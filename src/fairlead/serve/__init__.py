@@ -3,7 +3,8 @@
 `fairlead serve` starts a server, `Client` and `AsyncClient` ask one, `InProcess` is a router behind the same methods.
 """
 
-from fairlead.serve.client import AsyncClient, Client, Decider, InProcess
+from fairlead.serve.client import AsyncClient, Client
+from fairlead.serve.decider import Decider, InProcess
 from fairlead.serve.exchange import Exchange, connect
 
 __all__ = ["AsyncClient", "Client", "Decider", "Exchange", "InProcess", "connect"]

@@ -1,9 +1,9 @@
-"""Ask for decisions: over HTTP, sync or async, or in process, behind the same methods."""
+"""Ask a server for decisions, sync or async; `decider` says what else answers the same."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -11,72 +11,13 @@ from msgspec import Struct
 from fairlead.errors import UnavailableError
 from fairlead.scoring.outcome import Outcome
 from fairlead.scoring.request import Request
-from fairlead.scoring.router import Router
 from fairlead.serve import web
 from fairlead.serve.bodies import MOST, Answer, Answers, Endpoints, InUse, Opinion, Taken
-from fairlead.serve.service import Service
 
-__all__ = ["AsyncClient", "Client", "Decider", "InProcess"]
+__all__ = ["AsyncClient", "Client"]
 
 T = TypeVar("T", bound=Struct)
 _TIMEOUT_S: Final = 1.0
-
-
-class Decider(Protocol):
-    """What a gateway needs, wherever decisions are made."""
-
-    def decide(self, request: Request) -> Answer:
-        """Choose an endpoint."""
-        ...
-
-    def decide_many(self, requests: Sequence[Request]) -> list[Answer]:
-        """Choose for several requests at once."""
-        ...
-
-    def observe(self, outcome: Outcome) -> None:
-        """Say how a call ended."""
-        ...
-
-    def endpoints(self) -> Endpoints:
-        """Give the endpoints and how they do."""
-        ...
-
-    def snapshot(self) -> InUse:
-        """Say what decides."""
-        ...
-
-
-class InProcess:
-    """Decisions of a router in this process.
-
-    >>> from fairlead.scoring.builtin import builtin
-    >>> decider: Decider = InProcess(Router(builtin(["a", "b"])))
-    >>> decider.decide(Request(id="r-1")).endpoint
-    'a'
-    """
-
-    def __init__(self, router: Router) -> None:
-        self._service = Service(router)
-
-    def decide(self, request: Request) -> Answer:
-        """Choose an endpoint; it never raises."""
-        return self._service.decide([request])[0]
-
-    def decide_many(self, requests: Sequence[Request]) -> list[Answer]:
-        """Choose for several requests at once; it never raises."""
-        return self._service.decide(requests)
-
-    def observe(self, outcome: Outcome) -> None:
-        """Say how a call ended; it never raises."""
-        self._service.observe(outcome)
-
-    def endpoints(self) -> Endpoints:
-        """Give the endpoints and how they do."""
-        return self._service.endpoints()
-
-    def snapshot(self) -> InUse:
-        """Say what decides."""
-        return self._service.in_use()
 
 
 class _Calls:

@@ -108,11 +108,14 @@ class Handlers:
         return _json({"status": "ok"})
 
     async def readyz(self, call: Call) -> Reply:
-        """Say whether to send traffic here; a worker whose newest snapshot was refused still decides, and says so."""
+        """Say whether to send traffic here; a worker whose newest snapshot was refused still decides.
+
+        Why it was refused names files, so that is told by /v1/snapshot, to those who may read.
+        """
         if self._app.draining:
             raise RefusedError("draining")
         status = self._service.router.status()
-        return _json({"status": "ok", "snapshot_version": status.version, "refused": status.refused})
+        return _json({"status": "ok", "snapshot_version": status.version, "stale": status.refused is not None})
 
     async def metrics(self, call: Call) -> Reply:
         """Give counters and gauges."""

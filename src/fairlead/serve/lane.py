@@ -22,6 +22,7 @@ __all__ = ["Lane", "TooManyError"]
 
 _HEADERS: Final = 100
 _HEADER_BYTES: Final = 32 << 10
+_HEAD_BYTES: Final = 512 << 10  # that may come before headers end; one read of a socket is up to half of it
 _PATH: Final = b"/v1/decide"
 _HEADS: Final = {
     status: f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
@@ -62,24 +63,37 @@ class Lane(HttpToolsProtocol):
 
     began: float | None = None  # when the call that is not whole yet began
     idle: float | None = None  # since when nothing is under way
+    _in_head = False  # between the first byte of a call and the end of its headers
+    _came = 0  # bytes in that time
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a call."""
         super().connection_made(transport)
         self._app: App = _app(self.app)
-        self.began = self.loop.time()
+        self.idle = self.loop.time()
         self._is_too_many = len(self.connections) > self._app.limits.connections
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; the connection is not idle."""
+        """Take what came; what does not come to the end of its headers is not taken for ever."""
         self.idle = None
         super().data_received(data)
+        if self._in_head:
+            self._came += len(data)
+            if self._came > _HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response("Invalid HTTP request received.")
 
     def on_message_begin(self) -> None:
         """Take note that a call begins."""
         self.url, self.headers, self.expect_100_continue, self._size = b"", [], False, 0
+        self._in_head, self._came = True, 0
         if self.began is None:
             self.began = self.loop.time()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the address."""
+        if len(self.url) + len(url) > _HEADER_BYTES:
+            raise TooManyError
+        super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; too many of them end the connection with 400."""
@@ -91,6 +105,7 @@ class Lane(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Take the short way where it can be taken."""
         parser, before = self.parser, self.cycle
+        self._in_head = False
         if self._is_too_many:
             self.cycle = _Cycle(keep_alive=False)  # type: ignore[assignment]
             self._write(self.cycle, 503, document("overloaded"))  # type: ignore[arg-type]

@@ -26,6 +26,7 @@ _COUNTERS: Final = {
         ("outcome",),
         "Records for ingest: kept, or dropped where the disk was full or slow.",
     ),
+    "fairlead_shadow_total": (("agreed",), "Decisions nobody follows, by whether the gateway chose the same."),
     "fairlead_forwarded_total": (("endpoint", "status"), "Calls forwarded by endpoint and outcome."),
 }
 

@@ -62,7 +62,8 @@ class Service:
         decisions = self.router.decide_many(asked, counted=not hidden)
         if self.shadow is not None:
             self._follow(asked)
-            self.shadow.compare(asked, decisions)
+            for agreed, count in zip(("yes", "no"), self.shadow.compare(asked, decisions), strict=True):
+                self.metrics.add("fairlead_shadow_total", agreed, more=count)
         self.metrics.decided(decisions)
         for listener in self.listeners:
             with suppress(Exception):  # who listens must not stand in the way

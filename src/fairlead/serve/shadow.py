@@ -61,8 +61,9 @@ class Shadow:
         self._gateway, self._own = _Sums(), _Sums()
         self._pairs: dict[tuple[str, str], int] = {}
 
-    def compare(self, asked: Sequence[Request], decisions: Sequence[Decision]) -> None:
-        """Take in decisions, and what the gateway chose where the requests say so."""
+    def compare(self, asked: Sequence[Request], decisions: Sequence[Decision]) -> tuple[int, int]:
+        """Take in decisions, and what the gateway chose where requests say it; how often that was the same, and not."""
+        before = self._agreed, self._compared - self._agreed
         for ask, decision in zip(asked, decisions, strict=True):
             self._decided += 1
             chosen, own = getattr(ask, "chosen", None), decision.endpoint
@@ -74,6 +75,7 @@ class Shadow:
             if pair in self._pairs or len(self._pairs) < _PAIRS:
                 self._pairs[pair] = self._pairs.get(pair, 0) + 1
             self._value(decision, chosen, own)
+        return self._agreed - before[0], self._compared - self._agreed - before[1]
 
     def result(self) -> Comparison:
         """Give the comparison so far."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,7 +71,8 @@ def run(
 
 def main() -> None:
     """Run as a child of `workers`: settings come on standard input, the socket by its number."""
-    settings = msgspec.json.decode(sys.stdin.buffer.readline(), type=Settings)
+    settings = msgspec.json.decode(_line(), type=Settings)
+    threading.Thread(target=_follow, name="fairlead-parent", daemon=True).start()
     slot, folder, number = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     sock = socket.socket(fileno=number) if number >= 0 else bound(settings.host, settings.port, shared=True)
 
@@ -77,6 +80,22 @@ def main() -> None:
         os.write(1, b"ready\n")
 
     run(settings, sock, folder=folder, slot=slot, ready=ready)
+
+
+def _line() -> bytes:
+    got = b""
+    while not got.endswith(b"\n"):
+        part = os.read(0, 1 << 16)
+        if not part:
+            sys.exit("the settings did not come whole")
+        got += part
+    return got
+
+
+def _follow() -> None:
+    """End when the parent does, in whatever way: its end of the pipe closes with it."""
+    os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ class _Crew:
         assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
         try:
             process.stdin.write(msgspec.json.encode(self._settings) + b"\n")
-            process.stdin.close()
+            process.stdin.flush()  # and stays open: a worker ends when it closes
             is_ready = bool(select.select([process.stdout], [], [], _START_S)[0]) and process.stdout.readline() != b""
         except BrokenPipeError:
             is_ready = False
