@@ -9,14 +9,19 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from msgspec import structs
 
 from fairlead import project
+from fairlead.evaluation import baselines
 from fairlead.evaluation.bench_learn import learn
 from fairlead.evaluation.bench_matrix import frame_of, read_matrix
+from fairlead.evaluation.evidence import Evidence
+from fairlead.scoring.predict import Candidates
 
 KEY = ["dataset", "prompt_id"]
 SETS = ["zeroeval", "mmlu_pro_chat", "bfcl_2024_07"]
@@ -73,3 +78,42 @@ def _learned(rows: pl.DataFrame) -> dict[str, np.ndarray]:
         "task": frame.route[first],
         "models": np.array(frame.endpoints),
     }
+
+
+def evidence_of(arrays: dict[str, np.ndarray]) -> Evidence:
+    """Put a set's predictions beside what came of every choice; the status quo sends all to the best single model."""
+    shape = arrays["quality"].shape
+    candidates = Candidates(
+        endpoints=tuple(arrays["models"].tolist()),
+        quality=arrays["quality"],
+        quality_low=arrays["quality"],
+        cost_usd=arrays["cost_usd"],
+        cost_p90_usd=arrays["cost_usd"],
+        latency_s=arrays["latency_s"],
+        latency_p90_s=arrays["latency_p90_s"],
+        eligible=np.ones(shape, dtype=bool),
+    )
+    best = baselines.best_single(arrays["true_quality"], arrays["true_cost_usd"])
+    return Evidence(
+        candidates=candidates,
+        quality=arrays["true_quality"],
+        cost_usd=arrays["true_cost_usd"],
+        latency_s=arrays["true_latency_s"],
+        time=np.arange(shape[0], dtype=np.float64),
+        logged_quality=arrays["true_quality"][:, best],
+        logged_cost_usd=arrays["true_cost_usd"][:, best],
+    )
+
+
+def halves(evidence: Evidence, count: int, seed: int = 0) -> Iterator[tuple[Evidence, Evidence]]:
+    """Give random halves to choose on and to look at; the best single model is chosen anew on the first."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        order = rng.permutation(len(evidence))
+        rows = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
+        first = evidence.take(rows[0])
+        best = baselines.best_single(first.quality, first.cost_usd)
+        yield tuple(
+            structs.replace(part, logged_quality=part.quality[:, best], logged_cost_usd=part.cost_usd[:, best])
+            for part in (first, evidence.take(rows[1]))
+        )
