@@ -120,7 +120,7 @@ def latencies(name: str, whole: Evidence, splits: int) -> None:
     if not np.isfinite(whole.latency_s).any():
         print(f"{name:<14} latency: the set has no durations")
         return
-    usual = tail_of(whole, whole.choices({"usd_price": 0.0}), limits_of(whole)).value
+    usual = tail_of(whole.choices({"usd_price": 0.0}), limits_of(whole)).value
     for limit in (round(usual * part, 1) for part in (0.4, 0.6, 0.8)):
         for way, (confidence, ahead) in WAYS.items():
             broken, kept, change, saved = [], 0, [], []

@@ -1,4 +1,4 @@
-"""The stages of the loop: init, ingest, build, train, publish, judge, decide, report, health."""
+"""The stages of the loop: init, ingest, build, train, judge, decide, report, health."""
 
 from __future__ import annotations
 
@@ -146,37 +146,6 @@ def _trained(report: Any) -> str:
     return "\n".join(lines)
 
 
-def publish(
-    goal: Annotated[
-        str | None, typer.Option(help="status_quo: no worse than now; best_single: than the best endpoint; floor.")
-    ] = None,
-    floor: Annotated[float | None, typer.Option(help="With --goal floor: the share of its quality to keep.")] = None,
-    usd_price: Annotated[float | None, typer.Option(help="Quality given up for a dollar, instead of a goal.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Publish the champions as one snapshot: compiled, audited against their boosters, then swapped in."""
-    from fairlead import evaluation
-    from fairlead import publish as stage
-
-    here = project.find()
-    tuned = evaluation.tune(here, goal=goal, floor=floor)
-    if usd_price is not None:
-        done = stage.publish(here, parameters={"usd_price": usd_price}, lineage=tuned.baselines)
-    else:
-        done = stage.publish(here, policy=tuned.policy, parameters=tuned.parameters, lineage=tuned.baselines)
-    words = show.fields(
-        {
-            "snapshot": f"{done.path} ({done.bytes / 1024:,.0f} KiB)",
-            "version": f"{done.version}, sha256 {done.sha256[:16]}...",
-            "endpoints": f"{len(done.endpoints)}: {', '.join(done.endpoints)}",
-            "policy": f"{done.policy} {done.parameters}",
-            "because": tuned.reason if usd_price is None else "you set the price",
-            "audit": f"{done.rows_audited:,} rows, largest difference from LightGBM {done.largest_difference:.1e}",
-        }
-    )
-    show.result(done, words, as_json)
-
-
 def judge(
     truth: Annotated[Path | None, typer.Option(help="A simulation's truth.parquet, to compare with.")] = None,
     since: Annotated[datetime.datetime | None, typer.Option(help="Judge requests after this moment (UTC).")] = None,
@@ -279,4 +248,4 @@ def health(
 
 
 _MARKS: Final = {"fine": "fine", "look": "LOOK", "bad": "BAD ", "none": "   –"}
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (init, ingest, build, train, publish, judge, decide, report, health)
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (init, ingest, build, train, judge, decide, report, health)

@@ -60,7 +60,7 @@ class Evidence(Struct, frozen=True, kw_only=True, eq=False):
         """Give some of the requests."""
         own = self.candidates
         fewer = msgspec.structs.replace(own, **{name: getattr(own, name)[rows] for name in _SHARES})
-        parts = {
+        parts: dict[str, Any] = {
             name: None if getattr(self, name) is None else getattr(self, name)[rows]
             for name in self.__struct_fields__
             if name != "candidates"
@@ -74,7 +74,7 @@ class Evidence(Struct, frozen=True, kw_only=True, eq=False):
 
     def of(self, outcome: Vector, chances: Vector) -> Vector:
         """Give what a policy would have had of each request (n,); EvidenceError where nobody knows."""
-        had = np.where(chances > 0, chances * outcome, 0.0).sum(axis=1)
+        had: Vector = np.where(chances > 0, chances * outcome, 0.0).sum(axis=1)
         if not np.isfinite(had).all():
             raise EvidenceError("the policy chooses an endpoint whose outcome is not known; make it ineligible")
         return had

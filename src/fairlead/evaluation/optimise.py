@@ -129,12 +129,11 @@ def _latency(evidence: Evidence, goal: Goal, prices: Vector, ahead: float) -> Ch
     said = f"at most {SLOW_SHARE:.0%} of requests take over {limit:g} s, with {goal.confidence:.0%} confidence"
     passed, why = _along(evidence, path, spare, said, "up to {:.1f} % of requests take longer", SLOW_SHARE)
     if not passed:
-        limits = limits_of(evidence)
-        tail = tail_of(evidence, evidence.choices(path[0]), limits, level=2 * goal.confidence - 1)
+        tail = tail_of(evidence.choices(path[0]), limits_of(evidence), level=2 * goal.confidence - 1)
         raise EvidenceError(
-            f"no setting keeps {1 - SLOW_SHARE:.0%} of requests under {limit:g} s with {goal.confidence:.0%} confidence: "
-            f"{why}; the fastest has its 95th percentile at {tail.value:.3g} s, {tail.high:.3g} s at the most: ask for "
-            "that, or add a faster endpoint"
+            f"no setting keeps {1 - SLOW_SHARE:.0%} of requests under {limit:g} s with {goal.confidence:.0%} "
+            f"confidence: {why}; the fastest has its 95th percentile at {tail.value:.3g} s, "
+            f"{tail.high:.3g} s at the most: ask for that, or add a faster endpoint"
         )
     return passed[-1]
 
@@ -179,7 +178,8 @@ def _nearest_margin(evidence: Evidence, path: Sequence[dict[str, float]], spare:
         needed = max(needed, goal.margin - spare(chances))
         cost, paid = evidence.spend(chances).value, float(evidence.logged_cost_usd.mean())
         if cost < paid and evidence.support(chances).can_tell:
-            return f"a margin of {np.ceil(1000 * needed) / 10:g} points could be kept, and would save {1 - cost / paid:.0%}"
+            points = np.ceil(1000 * needed) / 10
+            return f"a margin of {points:g} points could be kept, and would save {1 - cost / paid:.0%}"
     return "no margin would do: nothing that the logs can tell of costs less than what was logged"
 
 

@@ -14,7 +14,7 @@ from fairlead.evaluation.intervals import Vector
 
 __all__ = ["Limits", "limits_of", "tail_of"]
 
-_COUNT: Final = 40
+_COUNT: Final = 30
 
 
 class Limits(Struct, frozen=True, eq=False):
@@ -34,7 +34,7 @@ def limits_of(evidence: Evidence, count: int = _COUNT) -> Limits:
     return Limits(seconds, np.stack([evidence.slow(float(limit)) for limit in seconds]))
 
 
-def tail_of(evidence: Evidence, chances: Vector, limits: Limits, *, share: float = 0.05, level: float = 0.95) -> Tail:
+def tail_of(chances: Vector, limits: Limits, *, share: float = 0.05, level: float = 0.95) -> Tail:
     """Give the time that a `share` of a policy's requests exceeds, with its two-sided interval."""
-    over = [evidence.of(one, chances) for one in limits.over]
-    return tail_quantile(limits.seconds.tolist(), over, share, level)
+    over = np.einsum("lnk,nk->ln", limits.over, chances)
+    return tail_quantile(limits.seconds.tolist(), list(over), share, level)
