@@ -1,4 +1,4 @@
-"""The stages of the loop: init, ingest, build, train, publish, judge, decide, report, health."""
+"""The stages of the loop: init, ingest, build, train, judge, decide, report, health."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import typer
 from fairlead import project
 from fairlead.cli import show
 from fairlead.cli.show import AsJson
-from fairlead.errors import GateError, UsageError
+from fairlead.errors import UsageError
 
 __all__ = ["COMMANDS"]
 
@@ -146,62 +146,6 @@ def _trained(report: Any) -> str:
     return "\n".join(lines)
 
 
-def publish(
-    goal: Annotated[
-        str | None, typer.Option(help="status_quo: no worse than now; best_single: than the best endpoint; floor.")
-    ] = None,
-    floor: Annotated[float | None, typer.Option(help="With --goal floor: the share of its quality to keep.")] = None,
-    usd_price: Annotated[float | None, typer.Option(help="Quality given up for a dollar, instead of a goal.")] = None,
-    candidate: Annotated[
-        bool, typer.Option("--candidate", help="Lay it beside the one in use, for `fairlead judge --candidate`.")
-    ] = False,
-    promote: Annotated[
-        bool, typer.Option("--promote", help="Swap in the candidate that was judged, and publish nothing new.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Publish the champions as one snapshot: compiled, audited against their boosters, then swapped in."""
-    from fairlead import evaluation
-    from fairlead import publish as stage
-
-    here = project.find()
-    if promote:
-        _promote(here, as_json)
-        return
-    tuned = evaluation.tune(here, goal=goal, floor=floor)
-    if usd_price is not None:
-        policy, parameters = "intelligent", {"usd_price": usd_price}
-    else:
-        policy, parameters = tuned.policy, tuned.parameters
-    done = stage.publish(here, policy=policy, parameters=parameters, lineage=tuned.baselines, candidate=candidate)
-    words = show.fields(
-        {
-            "snapshot": f"{done.path} ({done.bytes / 1024:,.0f} KiB)",
-            "version": f"{done.version}, sha256 {done.sha256[:16]}...",
-            "endpoints": f"{len(done.endpoints)}: {', '.join(done.endpoints)}",
-            "policy": f"{done.policy} {done.parameters}",
-            "because": tuned.reason if usd_price is None else "you set the price",
-            "audit": f"{done.rows_audited:,} rows, largest difference from LightGBM {done.largest_difference:.1e}",
-        }
-    )
-    show.result(done, words, as_json)
-
-
-def _promote(here: project.Project, as_json: bool) -> None:
-    from fairlead import publish as stage
-    from fairlead.evaluation import gates
-
-    ruling = gates.latest(here)
-    if ruling is None or ruling.verdict != "promote":
-        raise GateError(
-            "no candidate was judged worth promoting; run `fairlead publish --candidate`, then "
-            "`fairlead judge --candidate`"
-        )
-    path = stage.promote(here, ruling.candidate.partition("+")[2])
-    words = show.fields({"snapshot": path, "version": ruling.candidate, "before": ruling.champion or "none"})
-    show.result({"path": str(path), "version": ruling.candidate, "before": ruling.champion}, words, as_json)
-
-
 def judge(
     truth: Annotated[Path | None, typer.Option(help="A simulation's truth.parquet, to compare with.")] = None,
     since: Annotated[datetime.datetime | None, typer.Option(help="Judge requests after this moment (UTC).")] = None,
@@ -327,4 +271,4 @@ def health(
 
 
 _MARKS: Final = {"fine": "fine", "look": "LOOK", "bad": "BAD ", "none": "   –"}
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (init, ingest, build, train, publish, judge, decide, report, health)
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (init, ingest, build, train, judge, decide, report, health)
