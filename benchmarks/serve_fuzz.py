@@ -33,7 +33,7 @@ VALID: dict[str, Any] = {
         "embedding": [0.5],
         "needs": ["x"],
         "endpoints": ["a"],
-        "want": ["ranked", "candidates", "reasons"],
+        "want": ["ranked", "metadata", "reasons"],
     },
     "/v1/decide/batch": {"requests": [{"id": "r-1", "text": "Hello"}, {"route": "b"}]},
     "/v1/observe": {

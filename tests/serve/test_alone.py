@@ -59,7 +59,7 @@ def test_no_text_of_a_request_is_written_or_said_anywhere(process, published, tm
     with httpx.Client(base_url=server.address, trust_env=False, timeout=10) as client:
         for path in ("/v1/decide", "/v1/decide/batch", "/v1/observe", "/v1/feedback", "/routing/v1/chat/completions"):
             for body in (
-                {"text": "canary-4711", "want": ["ranked", "reasons", "candidates"]},
+                {"text": "canary-4711", "want": ["ranked", "reasons", "metadata"]},
                 {"requests": [{"text": "canary-4711"}]},
                 {"canary-4711": "canary-4711"},
                 {"messages": [{"role": "user", "content": "canary-4711"}]},

@@ -24,12 +24,14 @@ def test_a_decision_is_the_routers_own(serving, published):
         assert told["kind"] == "policy"
 
 
-def test_what_is_wanted_beside_the_choice_is_told(serving):
-    asked = {"id": "r-1", "want": ["candidates", "ranked", "reasons"]}
+def test_what_is_wanted_beside_the_choice_is_told(serving, published):
+    asked = {"id": "r-1", "want": ["metadata", "ranked", "reasons"]}
 
     told = serving().post("/v1/decide", asked).json()
 
-    assert [(one["arm"], one["propensity"]) for one in told["candidates"]] == [
+    own = Router(published, seed=7).decide(Request(id="r-1"))
+    assert told["metadata"] == own.metadata()
+    assert [(one["arm"], one["propensity"]) for one in told["metadata"]["candidates"]] == [
         ("acme/small", 0.75),
         ("acme/large", 0.25),
         ("other/large", 0.0),
@@ -318,7 +320,7 @@ def test_answers_are_not_to_be_stored_and_head_has_no_body(serving):
 def test_an_answer_over_http_is_an_answer_by_its_class(serving):
     import msgspec
 
-    told = serving().post("/v1/decide", {"want": ["ranked", "candidates"]})
+    told = serving().post("/v1/decide", {"want": ["ranked", "metadata"]})
 
     assert msgspec.json.encode(msgspec.json.decode(told.content, type=Answer, strict=True)) == told.content
     assert json.loads(told.content).keys() <= set(Answer.__struct_fields__)

@@ -16,7 +16,7 @@ from fairlead.scoring.decision import Decision, Kind, Ranked
 from fairlead.scoring.outcome import Outcome
 from fairlead.scoring.request import Request
 
-__all__ = ["MOST", "Answer", "Answers", "Arm", "Ask", "Asks", "Endpoints", "InUse", "Opinion", "State", "Taken", "Told"]
+__all__ = ["MOST", "Answer", "Answers", "Ask", "Asks", "Endpoints", "InUse", "Opinion", "State", "Taken", "Told"]
 
 MOST: Final = 256  # requests in a batch
 
@@ -31,7 +31,7 @@ Seconds = Annotated[float, Meta(ge=0, le=10_000_000)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Finite = Annotated[float, Meta(ge=-1e300, le=1e300)]
 Tag = Annotated[str, Meta(max_length=256)] | Annotated[int, Meta(ge=-(2**53), le=2**53)] | Finite | bool | None
-Want = Literal["candidates", "ranked", "reasons"]
+Want = Literal["metadata", "ranked", "reasons"]
 Status = Literal["ok", "error", "cancelled", "blocked"]
 ErrorClass = Literal[
     "rate_limit",
@@ -52,7 +52,7 @@ class Ask(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One request to decide. Everything may be left out; `route`, `team` and the counts help most.
 
     `chosen` is the endpoint that the gateway takes by itself, for shadow mode. `want` asks for more than the choice:
-    every candidate with its probability for the gateway's log, predictions for all of them, reasons in words.
+    what to write into the gateway's log (LiteLLM: `metadata.spend_logs_metadata`), predictions, reasons in words.
     """
 
     id: Name = field(default_factory=lambda: f"{_START}{next(_NUMBER):x}")
@@ -81,15 +81,8 @@ class Asks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     requests: Annotated[list[Ask], Meta(min_length=1, max_length=MOST)]
 
 
-class Arm(Struct, frozen=True, kw_only=True):
-    """One endpoint that could have been chosen, and with which probability."""
-
-    arm: str
-    propensity: float
-
-
 class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which endpoint to take, and with which probability. Write `id` and `propensity` into the gateway's log.
+    """Which endpoint to take, and with which probability. Write both and `id` (as decision_id) into the gateway's log.
 
     `kind` is "policy" for an ordinary choice; "last_resort" where nothing was eligible or deciding failed; with
     "no_eligible" and "failed" there is no endpoint, and the gateway does what it would have done alone. In shadow mode
@@ -106,7 +99,7 @@ class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_exploration: bool
     decided_us: float
     would: str | None = None
-    candidates: list[Arm] | None = None
+    metadata: dict[str, Any] | None = None
     ranked: tuple[Ranked, ...] | None = None
     reasons: tuple[str, ...] | None = None
 
@@ -126,7 +119,7 @@ class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
             is_exploration=decision.is_exploration,
             decided_us=decision.decided_us,
             would=endpoint if shadow else None,
-            candidates=[Arm(**one) for one in decision.metadata()["candidates"]] if "candidates" in want else None,
+            metadata=decision.metadata() if "metadata" in want else None,
             ranked=decision.ranked if "ranked" in want else None,
             reasons=decision.reasons if "reasons" in want else None,
         )
