@@ -49,7 +49,8 @@ def test_workers_share_a_port_their_counts_and_their_live_state_and_one_that_die
 
     assert len(before) == 2
     assert {number: one.id for number, one in again.items()} == {number: one.id for number, one in first.items()}
-    _soon(lambda: _decided(server.address) >= 79)  # what was counted in its last second went with it
+    # What the one that died had counted since it last told went with it: on a busy machine up to all of its own.
+    _soon(lambda: _decided(server.address) >= 40)
     assert server.end() == (0, "")
 
 

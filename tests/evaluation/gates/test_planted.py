@@ -17,6 +17,7 @@ from fairlead.evaluation.gates.case import Case, gather
 from fairlead.project import Project
 from fairlead.publish import promote
 from fairlead.scoring.manifest import Column
+from fairlead.scoring.parts import PARTS
 from fairlead.scoring.snapshot import CANDIDATE, Snapshot, open_published
 from fairlead.scoring.table import CategoryTable
 
@@ -65,7 +66,8 @@ def unknown_slice(snapshot: Snapshot) -> Snapshot:
 
 
 def shifted_labels(snapshot: Snapshot) -> Snapshot:
-    return with_table(snapshot, "quality", -3 * snapshot.heads["quality"].table.values - 2)
+    alone = replace(snapshot, parts=PARTS)  # networks, where they serve, would not read the table
+    return with_table(alone, "quality", -3 * snapshot.heads["quality"].table.values - 2)
 
 
 def tiny_sample(snapshot: Snapshot) -> Snapshot:

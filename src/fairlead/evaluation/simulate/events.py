@@ -61,8 +61,9 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 def parse(text: str) -> Event:
     """Read an event as it is written on the command line. Raises UsageError for what cannot be one.
 
-    >>> parse("outage provider=openai from=3d for=2h")
-    Event(kind='outage', from_s=259200.0, for_s=7200.0, provider='openai')
+    >>> event = parse("outage provider=openai from=3d for=2h")
+    >>> event.kind, event.provider, event.from_s, event.for_s
+    ('outage', 'openai', 259200.0, 7200.0)
     """
     kind, *told = text.split() or [""]
     if kind not in KINDS:
