@@ -116,7 +116,7 @@ def split(evidence: Evidence, share: float = 0.7) -> tuple[Evidence, Evidence]:
         raise EvidenceError(f"the share of days to choose on must lie between 0 and 1, not {share}")
     first, last = float(evidence.time.min()), float(evidence.time.max())
     cut = first + share * (last - first)
-    midnight = math.ceil(cut / _DAY_S) * _DAY_S
+    midnight = round(cut / _DAY_S) * _DAY_S
     for edge in (midnight, cut):
         early = evidence.time < edge
         if min(int(early.sum()), int((~early).sum())) >= max(2, 0.05 * len(evidence)):
