@@ -44,6 +44,7 @@ class Evidence(Struct, frozen=True, kw_only=True, eq=False):
     logged_cost_usd: Vector
     action: Vector | None = None  # column of what was called
     propensity: Vector | None = None
+    ids: Any = None  # of the logged attempts, where there are any
 
     def __post_init__(self) -> None:
         shape = self.candidates.quality.shape

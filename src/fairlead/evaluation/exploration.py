@@ -85,27 +85,31 @@ def priced(
     others: Mapping[str, Vector],
     ways: Sequence[Way] = WAYS,
 ) -> list[Priced]:
-    """Price ways to explore around `intelligent` with the parameters `base`, by what came of each choice.
+    """Price ways to explore around `intelligent` with the parameters `base`.
 
+    Where every choice's outcome was seen they are priced by that; on a log by the predictions, since the noise of
+    doubly robust stand-ins is many times the difference that a little exploration makes.
     `others` are the policies the log shall tell of: probabilities (n, K) by name, see `alternatives`. Utility is that
     of `base`.
     """
     if not others:
         raise EvidenceError("name at least one other policy that the log shall tell of")
     greedy = evidence.choices(dict(base))
+    own, full = evidence.candidates, evidence.propensity is None
+    quality, cost = (evidence.quality, evidence.cost_usd) if full else (own.quality, own.cost_usd)
+    paid = float(evidence.of(cost, greedy).mean())
     found = []
     for way in ways:
         parameters = dict(base) | way.parameters(greedy.shape[1])
         chances = evidence.choices(parameters)
-        better = (evidence.of(evidence.quality, chances) - evidence.of(evidence.quality, greedy)).mean()
-        paid = float(evidence.spend(greedy).value)
-        dearer = evidence.spend(chances).value - paid
+        better = float((evidence.of(quality, chances) - evidence.of(quality, greedy)).mean())
+        dearer = float(evidence.of(cost, chances).mean()) - paid
         found.append(
             Priced(
                 way=way,
                 parameters=parameters,
-                loss=float(-better + _usd_price(base) * dearer),
-                quality_change=float(better),
+                loss=-better + _usd_price(base) * dearer,
+                quality_change=better,
                 cost_change_share=dearer / paid if paid > 0 else 0.0,
                 ess_shares={name: ess_share(target, chances) for name, target in others.items()},
             )
