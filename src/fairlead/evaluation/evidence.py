@@ -68,6 +68,12 @@ class Evidence(Struct, frozen=True, kw_only=True, eq=False):
         }
         return Evidence(candidates=fewer, **parts)
 
+    def thinned(self, most: int) -> Evidence:
+        """Give at most so many requests, evenly spread over time."""
+        if len(self) <= most:
+            return self
+        return self.take(np.unique(np.linspace(0, len(self) - 1, most).astype(np.int64)))
+
     def choices(self, parameters: dict[str, Any]) -> Vector:
         """Say what `intelligent` with these parameters would have done: probabilities (n, K)."""
         chances: Vector = make("intelligent", parameters).probabilities(self.candidates)

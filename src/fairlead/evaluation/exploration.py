@@ -26,9 +26,10 @@ from fairlead.evaluation.intervals import Vector
 from fairlead.evaluation.optimise import grid
 from fairlead.evaluation.overlap import Limits
 
-__all__ = ["WAYS", "Priced", "Way", "alternatives", "ess_share", "exploration_for", "priced"]
+__all__ = ["ROWS", "WAYS", "Priced", "Way", "alternatives", "ess_share", "exploration_for", "priced"]
 
 Family = Literal["boltzmann", "epsilon"]
+ROWS: Final = 20_000  # requests that a price of exploration needs, however many there are
 _FLOOR: Final = 0.02  # of Boltzmann's draw, spread evenly, so that no weight is boundless
 _STRENGTHS: Final[dict[Family, tuple[float, ...]]] = {
     "boltzmann": (0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2),  # temperatures
