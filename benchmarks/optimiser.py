@@ -1,6 +1,7 @@
 """How often the goals of `fairlead publish` break what they promise, and how exactly they fill a budget.
 
     python benchmarks/optimiser.py ROUTING_FOLDER [--sets NAME ...] [--splits 100] [--keep FOLDER]
+        [--parts margins aims budgets latencies]
 
 ROUTING_FOLDER holds `<set>/outcomes.parquet`. Every prompt of a set is predicted out of fold once (kept in `--keep`);
 then, in each random half, a setting is chosen and looked at on the other half. The status quo sends everything to the
@@ -144,19 +145,23 @@ def latencies(name: str, whole: Evidence, splits: int) -> None:
             )
 
 
+PARTS = {"margins": margins, "aims": aims, "budgets": budgets, "latencies": latencies}
+
+
 def main() -> None:
     """Print the figures of each set."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--sets", nargs="+", default=SETS)
+    arguments.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
     arguments.add_argument("--splits", type=int, default=100)
     arguments.add_argument("--keep", type=Path, default=Path("var/optimiser"))
     given = arguments.parse_args()
     for name in given.sets:
         whole = evidence_of(predicted(given.folder, name, given.keep))
         print(f"{name}: {len(whole):,} prompts x {whole.quality.shape[1]}")
-        for part in (margins, aims, budgets, latencies):
-            part(name, whole, given.splits)
+        for part in given.parts:
+            PARTS[part](name, whole, given.splits)
 
 
 if __name__ == "__main__":

@@ -182,6 +182,24 @@ def test_without_a_champion_publishing_says_what_to_run(started):
     assert done.stderr == "fairlead: quality and cost have no champion yet; run `fairlead train`\n"
 
 
+def test_a_dry_run_says_what_a_goal_would_choose_and_publishes_nothing(trained):
+    here, _ = trained
+    files = {path: path.stat().st_mtime_ns for path in here.published.iterdir()}
+
+    done = fairlead("publish", "--goal", "budget", "--budget", "1.5", "--dry-run", "--json", cwd=here.root)
+    words = fairlead("publish", "--goal", "budget", "--budget", "1.5", "--explore", "20", "--dry-run", cwd=here.root)
+    dear = fairlead("publish", "--goal", "budget", "--budget", "0.000001", "--dry-run", cwd=here.root)
+
+    found = json.loads(done.stdout)
+    assert set(found) == {"policy", "parameters", "reason", "choice", "confirmation", "explores"}
+    assert found["choice"]["requests"] > found["confirmation"]["requests"]
+    assert "nothing, as you asked" in words.stdout
+    assert "later days" in words.stdout
+    assert dear.returncode == 1
+    assert "no setting costs 1e-06 USD per 1,000 requests or less" in dear.stderr
+    assert {path: path.stat().st_mtime_ns for path in here.published.iterdir()} == files
+
+
 def test_a_published_snapshot_is_asked_on_the_command_line(trained):
     here, made = trained
 

@@ -28,6 +28,9 @@ def publish(
     budget: Annotated[float | None, typer.Option(help="With --goal budget: USD per 1,000 requests.")] = None,
     p95: Annotated[float | None, typer.Option(help="With --goal latency: seconds 95 % of requests stay under.")] = None,
     confidence: Annotated[float | None, typer.Option(help="One-sided confidence of a promise; 0.95.")] = None,
+    explore: Annotated[
+        float | None, typer.Option(help="Explore so that a week's logs count for so many requests of other policies.")
+    ] = None,
     usd_price: Annotated[float | None, typer.Option(help="Quality given up for a dollar, instead of a goal.")] = None,
     frontier: Annotated[bool, typer.Option("--frontier", help="Also compare settings: var/frontier.json.")] = False,
     dry_run: Annotated[
@@ -50,7 +53,7 @@ def publish(
         _promote(here, as_json)
         return
     asked = {"margin_points": margin, "usd_per_1000": budget, "p95_s": p95, "confidence": confidence}
-    tuned = evaluation.tune(here, goal=goal, floor=floor, frontier=frontier, **asked)
+    tuned = evaluation.tune(here, goal=goal, floor=floor, frontier=frontier, explore=explore, **asked)
     if usd_price is not None:
         tuned = evaluation.Tuned(
             policy="intelligent",
@@ -61,6 +64,7 @@ def publish(
     rows = {"policy": f"{tuned.policy} {_short(tuned.parameters)}", "because": tuned.reason}
     rows |= _fared(tuned) | ({"frontier": str(here.var / "frontier.json")} if frontier else {})
     told: dict[str, Any] = {"reason": tuned.reason, "choice": tuned.choice, "confirmation": tuned.confirmation}
+    told |= {"explores": tuned.explores}
     if dry_run:
         told = {"policy": tuned.policy, "parameters": tuned.parameters, **told}
         show.result(told, show.fields({**rows, "published": "nothing, as you asked"}), as_json)
@@ -101,9 +105,16 @@ def _short(parameters: dict[str, Any]) -> str:
 
 
 def _fared(tuned: Any) -> dict[str, str]:
-    """How a choice looked on the days it was made on, and what the later ones say."""
+    """What exploring costs, how a choice looked on the days it was made on, and what the later ones say."""
+    rows = {}
+    if tuned.explores is not None:
+        one = tuned.explores
+        rows["explores"] = (
+            f"{one.way}: costs {100 * one.loss:.2f} pt of utility (quality {100 * one.quality_change:+.2f} pt, cost "
+            f"{one.cost_change_share:+.1%}); {one.typical:.1%} of requests count for a neighbouring policy"
+        )
     if tuned.choice is None or tuned.confirmation is None:
-        return {}
+        return rows
     choice, later = tuned.choice, tuned.confirmation
     first = (
         f"{choice.requests:,} requests: saves {choice.savings_share:.0%}, quality {100 * choice.quality_change:+.1f} pt"
@@ -118,7 +129,7 @@ def _fared(tuned: Any) -> dict[str, str]:
     if later.p95_s is not None:
         parts.append(f"p95 {_interval(later.p95_s, 1, 2)} s")
     said = f"{later.verdict}: {later.reason}; {', '.join(parts)}"
-    return {"chosen on": first, "later days": said}
+    return {"chosen on": first, "later days": said, **rows}
 
 
 def _interval(one: Any, scale: float, digits: int) -> str:

@@ -53,9 +53,9 @@ def confirm(evidence: Evidence, goal: Goal, parameters: dict[str, float]) -> Con
     if not support.can_tell:
         verdict, reason = "cannot tell", "; ".join(support.reasons)
     elif low >= 0:
-        verdict, reason = "confirmed", f"{promise}, with {goal.confidence:.0%} confidence"
+        verdict, reason = "confirmed", f"{promise}, with {goal.sure}"
     elif high < 0:
-        verdict, reason = "broken", f"not so with {goal.confidence:.0%} confidence: {promise}"
+        verdict, reason = "broken", f"not so with {goal.sure}: {promise}"
     else:
         so = "as far as they go, yes" if kept.value >= 0 else "as far as they go, no"
         verdict, reason = "open", f"these days are too few to be sure of it ({so}): {promise}"

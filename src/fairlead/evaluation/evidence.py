@@ -44,6 +44,7 @@ class Evidence(Struct, frozen=True, kw_only=True, eq=False):
     logged_cost_usd: Vector
     action: Vector | None = None  # column of what was called
     propensity: Vector | None = None
+    ids: Any = None  # of the logged attempts, where there are any
 
     def __post_init__(self) -> None:
         shape = self.candidates.quality.shape
@@ -66,6 +67,12 @@ class Evidence(Struct, frozen=True, kw_only=True, eq=False):
             if name != "candidates"
         }
         return Evidence(candidates=fewer, **parts)
+
+    def thinned(self, most: int) -> Evidence:
+        """Give at most so many requests, evenly spread over time."""
+        if len(self) <= most:
+            return self
+        return self.take(np.unique(np.linspace(0, len(self) - 1, most).astype(np.int64)))
 
     def choices(self, parameters: dict[str, Any]) -> Vector:
         """Say what `intelligent` with these parameters would have done: probabilities (n, K)."""
@@ -116,7 +123,7 @@ def split(evidence: Evidence, share: float = 0.7) -> tuple[Evidence, Evidence]:
         raise EvidenceError(f"the share of days to choose on must lie between 0 and 1, not {share}")
     first, last = float(evidence.time.min()), float(evidence.time.max())
     cut = first + share * (last - first)
-    midnight = math.ceil(cut / _DAY_S) * _DAY_S
+    midnight = round(cut / _DAY_S) * _DAY_S
     for edge in (midnight, cut):
         early = evidence.time < edge
         if min(int(early.sum()), int((~early).sum())) >= max(2, 0.05 * len(evidence)):

@@ -53,6 +53,11 @@ class Goal(Struct, frozen=True, kw_only=True):
                 raise UsageError(f"the goal {of!r} needs {name}; give it as an option, or as a key of {_TABLE}")
 
     @property
+    def sure(self) -> str:
+        """The confidence in words."""
+        return f"{100 * self.confidence:g} % confidence"
+
+    @property
     def margin(self) -> float:
         """The margin as a share of quality, 0 to 1."""
         return self.margin_points / 100

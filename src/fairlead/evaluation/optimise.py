@@ -28,6 +28,7 @@ __all__ = ["SLOW_SHARE", "Choice", "choose", "grid"]
 
 SLOW_SHARE: Final = 0.05  # of requests over the limit: what "p95 under 4 s" allows
 _SLO_PRICES: Final = (10.0, 3.0, 1.0, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.0)  # from what heeds the limit most
+_BEYOND: Final = 4  # prices past the grid's last, on the way to the cheapest
 Spare = Callable[[Vector], float]
 
 
@@ -62,9 +63,20 @@ def choose(evidence: Evidence, goal: Goal, *, prices: Vector | None = None, ahea
 
 
 def grid(evidence: Evidence, count: int = 24) -> Vector:
-    """Give the prices of a dollar between which choices change, from 0 up."""
+    """Give the prices of a dollar between which choices change: from 0 to where every request goes to its cheapest."""
     own = evidence.candidates
-    return operating_point.price_grid(np.where(own.eligible, own.quality, np.nan), own.cost_usd, count)
+    quality = np.where(own.eligible, own.quality, np.nan)
+    prices = operating_point.price_grid(quality, own.cost_usd, count)
+    known = np.isfinite(quality) & np.isfinite(own.cost_usd)
+    cost = np.where(known, own.cost_usd, np.inf)
+    cheapest = cost.argmin(axis=1)[:, None]
+    gain = np.where(known, quality, -np.inf) - np.take_along_axis(quality, cheapest, axis=1)
+    spend = cost - np.take_along_axis(cost, cheapest, axis=1)
+    turns = known & (gain > 0) & (spend > 0)
+    last = 1.01 * float((gain[turns] / spend[turns]).max()) if turns.any() else 0.0
+    if last <= prices[-1]:
+        return prices
+    return np.concatenate([prices, np.geomspace(max(prices[-1], 1e-9), last, _BEYOND + 1)[1:]])
 
 
 def _margin(evidence: Evidence, goal: Goal, prices: Vector, ahead: float) -> Choice:
@@ -75,8 +87,7 @@ def _margin(evidence: Evidence, goal: Goal, prices: Vector, ahead: float) -> Cho
 
     path = [{"usd_price": float(price)} for price in prices]
     said = (
-        f"cheapest that is not worse than what was logged by more than {goal.margin_points:g} points, "
-        f"with {goal.confidence:.0%} confidence"
+        f"cheapest that is not worse than what was logged by more than {goal.margin_points:g} points, with {goal.sure}"
     )
     passed, why = _along(
         evidence, path, spare, said, "it may be worse than what was logged by {:.2f} points", goal.margin
@@ -85,7 +96,7 @@ def _margin(evidence: Evidence, goal: Goal, prices: Vector, ahead: float) -> Cho
     if not saving:
         raise EvidenceError(
             f"no setting that saves keeps the logged quality to within {goal.margin_points:g} points with "
-            f"{goal.confidence:.0%} confidence: {why}; {_nearest_margin(evidence, path, spare, goal)}"
+            f"{goal.sure}: {why}; {_nearest_margin(evidence, path, spare, goal)}"
         )
     return min(saving, key=lambda one: one.cost_usd)
 
@@ -126,14 +137,12 @@ def _latency(evidence: Evidence, goal: Goal, prices: Vector, ahead: float) -> Ch
 
     usd_price = _status_quo_price(evidence, prices)
     path = [{"usd_price": usd_price, "slo_price": heed, "slo_s": limit} for heed in _SLO_PRICES]
-    said = f"at most {SLOW_SHARE:.0%} of requests take over {limit:g} s, with {goal.confidence:.0%} confidence"
+    said = f"at most {SLOW_SHARE:.0%} of requests take over {limit:g} s, with {goal.sure}"
     passed, why = _along(evidence, path, spare, said, "up to {:.1f} % of requests take longer", SLOW_SHARE)
     if not passed:
-        tail = tail_of(evidence.choices(path[0]), limits_of(evidence), level=2 * goal.confidence - 1)
         raise EvidenceError(
-            f"no setting keeps {1 - SLOW_SHARE:.0%} of requests under {limit:g} s with {goal.confidence:.0%} "
-            f"confidence: {why}; the fastest has its 95th percentile at {tail.value:.3g} s, "
-            f"{tail.high:.3g} s at the most: ask for that, or add a faster endpoint"
+            f"no setting keeps {1 - SLOW_SHARE:.0%} of requests under {limit:g} s with {goal.sure}: {why}; "
+            f"{_nearest_limit(evidence, path[0], goal, ahead)}, or add a faster endpoint"
         )
     return passed[-1]
 
@@ -181,6 +190,16 @@ def _nearest_margin(evidence: Evidence, path: Sequence[dict[str, float]], spare:
             points = np.ceil(1000 * needed) / 10
             return f"a margin of {points:g} points could be kept, and would save {1 - cost / paid:.0%}"
     return "no margin would do: nothing that the logs can tell of costs less than what was logged"
+
+
+def _nearest_limit(evidence: Evidence, fastest: dict[str, float], goal: Goal, ahead: float) -> str:
+    """Say which limit the setting that heeds it most could keep."""
+    chances, limits = evidence.choices(fastest), limits_of(evidence)
+    for seconds, over in zip(limits.seconds, limits.over, strict=True):
+        share = upper_share(evidence.of(over, chances), goal.confidence, ahead)
+        if seconds > (goal.p95_s or 0.0) and share <= SLOW_SHARE and evidence.support(chances).can_tell:
+            return f"the fastest keeps {seconds:.3g} s (its 95th percentile is {tail_of(chances, limits).value:.3g} s)"
+    return "no limit could be kept with that confidence"
 
 
 def _status_quo_price(evidence: Evidence, prices: Vector) -> float:

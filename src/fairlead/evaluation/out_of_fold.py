@@ -82,6 +82,7 @@ class OutOfFold(Struct, frozen=True, kw_only=True, eq=False):
             logged_cost_usd=_observed(frame, "cost_usd"),
             action=frame.endpoint,
             propensity=frame.propensity,
+            ids=frame.ids,
         )
         return found.take(rows[np.argsort(frame.time[rows], kind="stable")])
 

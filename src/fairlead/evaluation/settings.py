@@ -60,7 +60,7 @@ class Frontier(Struct, frozen=True, kw_only=True):
 
 def measure(evidence: Evidence, *, now: datetime.datetime | None = None) -> Frontier:
     """Compare a grid of price, weight of time and quality floor on the first days, and value it on the later ones."""
-    first, later = (_thinned(part) for part in split(evidence))
+    first, later = (part.thinned(_ROWS) for part in split(evidence))
     timed = bool(np.isfinite(first.latency_s).any() and np.isfinite(later.latency_s).any())
     limits = [limits_of(part) if timed else None for part in (first, later)]
     looked = [(one, *_looks(first, one, limits[0])) for one in settings_of(first)]
@@ -176,16 +176,10 @@ def _floors(evidence: Evidence) -> list[float]:
 
 
 def _distinct(looked: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Settings that chose alike are one: the plainest of them."""
-    kept: dict[tuple[float, ...], tuple[Any, ...]] = {}
+    """Settings that look alike to three digits are one: the plainest of them."""
+    kept: dict[tuple[str, ...], tuple[Any, ...]] = {}
     for row in looked:
-        kept.setdefault(tuple(np.round(row[1:], 12).tolist()), row)
+        kept.setdefault(tuple(f"{value:.3g}" for value in row[1:]), row)
     if not kept:
         raise EvidenceError("there is no setting to compare; bring endpoints that differ in cost")
     return list(kept.values())
-
-
-def _thinned(evidence: Evidence) -> Evidence:
-    if len(evidence) <= _ROWS:
-        return evidence
-    return evidence.take(np.unique(np.linspace(0, len(evidence) - 1, _ROWS).astype(np.int64)))

@@ -16,7 +16,19 @@ from markupsafe import Markup
 from fairlead.reports import formats
 from fairlead.reports.palette import ACCENT, INK, MUTED, RULE
 
-__all__ = ["PANELS", "Row", "daily", "day_axis", "draw", "failures", "inline", "quality", "ranges", "savings"]
+__all__ = [
+    "PANELS",
+    "Row",
+    "daily",
+    "day_axis",
+    "draw",
+    "failures",
+    "inline",
+    "log_ticks",
+    "quality",
+    "ranges",
+    "savings",
+]
 
 _WIDE: Final = 940
 _HALF: Final = 450
@@ -110,7 +122,7 @@ def quality(endpoints: Sequence[Row], routes: Sequence[Row]) -> Markup:
 def ranges(rows: Sequence[Row]) -> Markup:
     """Draw three quantiles of a time on a log axis for each name; a row is name, p50, p90, p99 (seconds) and colour."""
     order = _names(rows)
-    ticks = _log_ticks(min(row["p50"] for row in rows), max(row["p99"] for row in rows))
+    ticks = log_ticks(min(row["p50"] for row in rows), max(row["p99"] for row in rows))
 
     def make(width: int) -> Any:
         names = alt.Axis(labelLimit=220 if width > PANELS else 140)
@@ -190,7 +202,7 @@ def _means(rows: Sequence[Row], width: int) -> Any:
     return (rule + dot).properties(width=width, height=alt.Step(26))
 
 
-def _log_ticks(low: float, high: float) -> list[float]:
+def log_ticks(low: float, high: float) -> list[float]:
     """Give the 1-2-5 steps from just below `low` to just above `high`."""
     steps = [factor * 10.0**power for power in range(-6, 8) for factor in (1, 2, 5)]
     first = max(at for at, step in enumerate(steps) if step <= max(low, steps[0]))

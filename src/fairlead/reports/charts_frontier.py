@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 from markupsafe import Markup
 
-from fairlead.reports.charts import PANELS, Row, draw, inline
+from fairlead.reports.charts import PANELS, Row, draw, inline, log_ticks
 from fairlead.reports.palette import ACCENT, INK, MUTED, OTHER
 
 __all__ = ["frontier"]
@@ -20,12 +20,19 @@ def frontier(rows: Sequence[Row], logged: Row) -> Markup:
     A row is usd (per 1,000 requests), usd_low, usd_high, quality, q_low, q_high (points), seconds (None where not
     known), optimal, and `edge` where none is both cheaper and better; `logged` is a row of the same of what was run.
     """
-    spread = max(row["usd"] for row in [*rows, logged]) / max(min(row["usd"] for row in [*rows, logged]), 1e-12)
+    paid = [max(row["usd"], 1e-9) for row in [*rows, logged]]
+    ticks = log_ticks(min(paid), max(paid)) if max(paid) > 15 * min(paid) else None
+    side = "right" if logged["usd"] > (min(paid) * max(paid)) ** 0.5 else "left"
     timed = any(row["seconds"] is not None for row in rows)
 
     def make(width: int) -> Any:
-        money = alt.Axis(labelExpr="'$' + format(datum.value, '~r')", tickCount=6 if width > PANELS else 4)
-        scale = alt.Scale(type="log" if spread > 15 else "linear", zero=False, nice=True)
+        label, count = "'$' + format(datum.value, '~r')", 6 if width > PANELS else 4
+        money = (
+            alt.Axis(labelExpr=label, values=ticks, labelOverlap="greedy")
+            if ticks
+            else alt.Axis(labelExpr=label, tickCount=count)
+        )
+        scale = alt.Scale(type="log", domain=[ticks[0], ticks[-1]]) if ticks else alt.Scale(zero=False)
         across = alt.X("usd:Q", title="cost of 1,000 requests", axis=money, scale=scale)
         up = alt.Y("quality:Q", title="quality, points of 100", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6))
         others = inline([row for row in rows if not row["optimal"]]).mark_point(filled=True, size=26, color=OTHER)
@@ -55,7 +62,9 @@ def frontier(rows: Sequence[Row], logged: Row) -> Markup:
             + now.mark_rule(color=INK).encode(x=across, y=alt.Y("q_low:Q"), y2="q_high:Q")
             + now.mark_rule(color=INK).encode(x=alt.X("usd_low:Q"), x2="usd_high:Q", y=up)
             + now.mark_point(shape="diamond", filled=True, size=110, color=INK, opacity=1).encode(x=across, y=up)
-            + now.mark_text(align="left", dx=9, dy=11, color=INK).encode(x=across, y=up, text="said:N")
+            + now.mark_text(align=side, dx=9 if side == "left" else -9, dy=12, color=INK).encode(
+                x=across, y=up, text="said:N"
+            )
         )
         return layers.properties(width=width - 70, height=300)
 
