@@ -33,6 +33,7 @@ __all__ = [
 _WIDE: Final = 940
 _HALF: Final = 450
 _NARROW: Final = 345
+_NEVER_CUT: Final = 7  # characters, at most 17 px each, of labels that have 140 px or more
 _FONT: Final = "Helvetica Neue, Arial, sans-serif"
 PANELS: Final = 560  # narrower than this, panels stand one above the other
 _IDS: Final = re.compile(r"(id=\"|url\(#)(clip|gradient)")
@@ -189,7 +190,15 @@ def _printable(part: Any) -> Any:
         return {key: _printable(value) for key, value in part.items()}
     if isinstance(part, list):
         return [_printable(value) for value in part]
-    return formats.visible(part, len(part)) if isinstance(part, str) else part
+    return _whole(formats.visible(part, len(part))) if isinstance(part, str) else part
+
+
+def _whole(text: str) -> str:
+    # Vega cuts a long label between the two halves of such a character (emoji, rare scripts) and the renderer gives up
+    # on the half; a short one is never cut.
+    if len(text) <= _NEVER_CUT:
+        return text
+    return "".join(char if char <= "\uffff" else f"U+{ord(char):X} " for char in text)
 
 
 def _means(rows: Sequence[Row], width: int) -> Any:
