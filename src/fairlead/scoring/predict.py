@@ -30,7 +30,10 @@ _BYTES_LOG: Final = TEXT_FEATURES.index("text_bytes_log")
 _TEXT_INDEX: Final = {name: index for index, name in enumerate(TEXT_FEATURES)}
 _NO_WORDS: Final = np.zeros(0, np.uint64)
 # What a request may say of itself beside its text; app, key and template, which have no field, are sent in its tags.
-SCALARS: Final = ("route", "team", "app", "key", "template", "tools", "images", "turn", "max_tokens", "input_tokens")
+SCALARS: Final = (
+    *("route", "team", "app", "key", "template", "tools", "toolset", "response_format", "images", "turn"),
+    *("max_tokens", "input_tokens", "hour"),
+)
 
 
 class Batch(Struct, frozen=True, kw_only=True):

@@ -60,6 +60,8 @@ class Ask(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
     route: Name | None = None
     team: Name | None = None
     tools: Count | None = None
+    toolset: Name | None = None
+    response_format: Name | None = None
     images: Count | None = None
     turn: Count | None = None
     input_tokens: Count | None = None
@@ -67,6 +69,7 @@ class Ask(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
     embedding: Annotated[tuple[Finite, ...], Meta(max_length=4096)] | None = None
     conversation: Name | None = None
     max_tokens: Count | None = None
+    at: Annotated[float, Meta(ge=0, le=1e11)] | None = None
     needs: Names = ()
     endpoints: Names | None = None
     providers: Names | None = None

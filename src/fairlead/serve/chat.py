@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from fairlead.scoring.offer import offered
 from fairlead.scoring.request import Request
 from fairlead.serve.http import Call
 from fairlead.serve.refusals import RefusedError, decoded
@@ -60,12 +61,14 @@ def request_of(call: Call, sent: dict[str, msgspec.Raw]) -> Request:
             if isinstance(part.get("text"), str):
                 texts.append(part["text"])
             images += part.get("type") in ("image_url", "input_image")
-    tools = value(sent, "tools")
+    offer = offered({name: value(sent, name) for name in ("tools", "response_format", "text") if name in sent})
     told: dict[str, Any] = {name: (call.header(header) or "")[:_MOST] or None for header, name in _HEADERS}
     more = _count(value(sent, "max_completion_tokens")) or _count(value(sent, "max_tokens"))
     return Request(
         text="\n".join(texts),
-        tools=len(tools) if isinstance(tools, list) else None,
+        tools=offer.tools,
+        toolset=offer.toolset,
+        response_format=offer.response_format,
         images=images or None,
         turn=sum(one.get("role") == "user" for one in messages),
         max_tokens=more,
