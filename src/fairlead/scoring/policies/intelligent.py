@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -90,12 +91,27 @@ class Intelligent:
         self.usd_price_high = (
             None if usd_price_high is None else checks.number(self.name, "usd_price_high", usd_price_high)
         )
+        self._order: tuple[tuple[str, ...], Array] = ((), _NO_PLACES)
+        self._settle()
+
+    def _settle(self) -> None:
+        shown = {name: value for name, value in vars(self).items() if isinstance(value, (int, float))}
         floor = math.nan if self.quality_floor is None else self.quality_floor
-        self._rule = {name: float(value) for name, value in vars(self).items() if value is not None}
-        self._rule["quality_floor"] = floor
+        self._rule = {name: float(value) for name, value in shown.items()} | {"quality_floor": floor}
         self._packed = np.array([self._rule[name] for name in _PACKED])
         self._plain = self._prices(1.0)
-        self._order: tuple[tuple[str, ...], Array] = ((), _NO_PLACES)
+
+    def repriced(self, **prices: float) -> Self:
+        """Give the same policy at other prices; what it has learned is shared with this one.
+
+        >>> Intelligent(usd_price=5.0).repriced(usd_price=2.0).usd_price
+        2.0
+        """
+        changed = copy.copy(self)
+        for name, price in prices.items():
+            setattr(changed, name, price)
+        changed._settle()
+        return changed
 
     def __repr__(self) -> str:
         shown = {name: value for name, value in vars(self).items() if not name.startswith("_")}
