@@ -1,7 +1,8 @@
 """What a gateway's plug-in asks: a decision in time, or none; never an error, and never a wait for who is down.
 
-`gateways/` holds the plug-ins, one file each. They are set by environment variables: FAIRLEAD_URL of a server and
-FAIRLEAD_KEY, or FAIRLEAD_SNAPSHOT, the folder that snapshots are published in, to decide in process; FAIRLEAD_TIMEOUT_MS.
+`gateways/` holds the plug-ins, one file each. Environment variables set them: FAIRLEAD_URL of a server and
+FAIRLEAD_KEY, or FAIRLEAD_SNAPSHOT, the folder that snapshots are published in, to decide in process; and
+FAIRLEAD_TIMEOUT_MS.
 """
 
 from __future__ import annotations
@@ -53,8 +54,9 @@ class Advice:
             raise UsageError(f"FAIRLEAD_TIMEOUT_MS is {timeout_ms}; give milliseconds above 0")
         self._url, self._key, self._timeout_s = url, key, timeout_ms / 1000
         self._here = None if snapshot is None else InProcess(_router(snapshot))
-        # A client belongs to the event loop that it was first used in.
+        # A client belongs to the event loop that it was first used in. Making one takes longer than a decision may.
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = WeakKeyDictionary()
+        self._spare = None if url is None else self._made()
         self._failed, self._rests_until = 0, 0.0
 
     @classmethod
@@ -107,8 +109,11 @@ class Advice:
     def _client(self) -> AsyncClient:
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
-            self._clients[loop] = AsyncClient(str(self._url), key=self._key)
+            self._clients[loop], self._spare = self._spare or self._made(), None
         return self._clients[loop]
+
+    def _made(self) -> AsyncClient:
+        return AsyncClient(str(self._url), key=self._key)
 
     def _missed(self, fault: Exception) -> None:
         self._failed += 1
@@ -130,7 +135,9 @@ def ask_of(body: Mapping[str, Any], **told: Any) -> Ask:
     text, images, turn = chat.said([one for one in listed if isinstance(one, dict)])
     tools = body.get("tools")
     most = next((body[name] for name in ("max_completion_tokens", "max_tokens") if body.get(name)), None)
-    cut = {name: value[:_NAME] if isinstance(value, str) else value for name, value in told.items() if value}
+    cut: dict[str, Any] = {
+        name: value[:_NAME] if isinstance(value, str) else value for name, value in told.items() if value
+    }
     return Ask(
         text=text[:_LONGEST],
         tools=len(tools) if isinstance(tools, list) else None,
@@ -145,6 +152,7 @@ def _router(snapshot: Router | str) -> Router:
     if isinstance(snapshot, Router):
         return snapshot
     made = Router(snapshot)
+    made.decide_many([Ask(text="warm"), Ask()], counted=False)  # what is loaded at first use is loaded now
     made.watch(snapshot)
     return made
 
