@@ -19,7 +19,7 @@ import msgspec
 from fairlead.serve.advice import Advice, ask_of
 from fairlead.serve.bodies import Answer
 
-__all__ = ["Webhook", "app"]
+__all__ = ["Webhook"]
 
 _MOST: Final = 4 << 20  # bytes of a hook: it holds the call's body
 _NAMED: Final = ("route", "team", "conversation")
