@@ -224,7 +224,7 @@ def main() -> None:
     for name in ("without", "in process", "server"):
         own = found[name]
         more = {key: value for key, value in own.items() if not key.endswith("_ms")}
-        added = f"+{own['p50_ms'] - found['without']['p50_ms']:.2f} / {own['p99_ms'] - found['without']['p99_ms']:+.2f}"
+        added = f"{own['p50_ms'] - found['without']['p50_ms']:+.2f} / {own['p99_ms'] - found['without']['p99_ms']:+.2f}"
         print(f"{name:<11} p50 {own['p50_ms']:7.2f} ms  p99 {own['p99_ms']:7.2f} ms  added {added}  {more or ''}")
 
 

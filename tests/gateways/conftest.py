@@ -2,6 +2,7 @@ import contextlib
 import http.server
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -116,6 +117,24 @@ def _wait(ready, within_s=30.0):
 @pytest.fixture
 def wait():
     return _wait
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def _answers(port):
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def until_open():
+    """Wait until somebody listens on a port."""
+    return lambda port: _wait(lambda: _answers(port))
 
 
 @contextlib.contextmanager

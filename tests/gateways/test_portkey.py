@@ -22,30 +22,19 @@ HOOK = {
 OPENAI = {"gpt-4o-mini": 0.625, "gpt-4o": 0.375}  # the shares among its models
 
 
-def _free():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 @pytest.fixture
-def webhook(request, running, here, wait):
+def webhook(request, running, here, free_port, until_open):
     """Start the webhook as the README says, with settings of the environment; give its address."""
 
     def start(**settings):
-        port, folder = _free(), request.config.rootpath / "gateways" / "portkey"
+        folder = request.config.rootpath / "gateways" / "portkey"
         path = os.pathsep.join(map(str, (request.config.rootpath / "src", folder)))
-        command = (here, "-m", "uvicorn", "fairlead_portkey:app", "--port", port, "--log-level", "warning")
+        command = (here, "-m", "uvicorn", "fairlead_portkey:app", "--port", free_port, "--log-level", "warning")
         running(*command, PYTHONPATH=path, **settings)
-        wait(lambda: _answers(port))
-        return f"http://127.0.0.1:{port}/"
+        until_open(free_port)
+        return f"http://127.0.0.1:{free_port}/"
 
     return start
-
-
-def _answers(port):
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _post(url, hook, **headers):
@@ -109,15 +98,17 @@ def _module(request):
 
 
 def test_portkeys_gateway_calls_the_model_and_the_decision_comes_back_from_its_log(
-    webhook, brain, upstream, running, wait, project, tmp_path
+    webhook, brain, upstream, running, until_open, project, tmp_path
 ):
     program = os.environ.get("FAIRLEAD_PORTKEY")
     if not program:
         pytest.skip("set FAIRLEAD_PORTKEY to build/start-server.js of the npm package @portkey-ai/gateway")
     hook = webhook(FAIRLEAD_URL=brain.url, FAIRLEAD_KEY=brain.key, FAIRLEAD_TIMEOUT_MS="2000")
-    port = _free()
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
     running("node", program, f"--port={port}", "--headless")
-    wait(lambda: _answers(port))
+    until_open(port)
     check = {"id": "default.webhook", "parameters": {"webhookURL": hook, "timeout": 3000}}
     config = {
         "provider": "openai",
