@@ -137,7 +137,7 @@ async def _run(address: str) -> None:
     models = json.loads(os.environ.get("FAIRLEAD_MODELS") or "{}")
     asked = os.environ.get("FAIRLEAD_ASKED") or "auto"
     server, port = await serve(address, Processor(Advice.from_environment(), models, asked))
-    print(f"deciding for Envoy at {address} (port {port})", flush=True)  # noqa: T201
+    print(f"deciding for Envoy at {address} (port {port})", flush=True)
     await server.wait_for_termination()
 
 

@@ -1,4 +1,4 @@
-"""The external processor over gRPC, in the environment that FAIRLEAD_ENVOY names. No Envoy runs here: a client speaks."""
+"""The external processor over gRPC, in the environment FAIRLEAD_ENVOY names. No Envoy runs here: a client speaks."""
 
 import base64
 import json
