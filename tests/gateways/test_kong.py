@@ -1,4 +1,4 @@
-"""The Kong plugin in nginx with its Lua module. nginx, Lua, sockets and proxying are real; `kong.*` is a shim over ngx."""
+"""The Kong plugin in nginx with its Lua module: nginx, Lua, sockets, proxying are real; `kong.*` is a shim over ngx."""
 
 import json
 import shutil
@@ -21,7 +21,8 @@ load_module {modules}/ngx_http_lua_module.so;
 daemon off; master_process off; pid nginx.pid; error_log error.log warn;
 events {{}}
 http {{
-  access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
+  access_log off; client_body_temp_path body; proxy_temp_path proxy;
+  fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
   lua_package_path "{plugin}/?.lua;;";
   init_by_lua_block {{
     cjson = require("cjson.safe")
