@@ -48,7 +48,7 @@ class Log(CustomLogger):
 log = Log()
 """
 KEY = "sk-bench"
-WARM = 20
+WARM = 200  # LiteLLM stalls for half a second, once, soon after it started: its first full garbage collection
 
 
 def config(folder: Path, callbacks: list[str]) -> Path:
