@@ -27,6 +27,7 @@ __all__ = ["Advice", "ask_of"]
 
 _LOG: Final = logging.getLogger("fairlead")
 _TIMEOUT_MS: Final = 30.0
+_GRACE_S: Final = 0.005
 _OBSERVE_S: Final = 1.0  # nobody waits for it
 _FAILURES: Final = 3  # in a row, after which nothing is asked for a while
 _RESTS_S: Final = (0.25, 5.0)  # the first, and the longest: each is twice the one before
@@ -58,7 +59,7 @@ class Advice:
         # A client belongs to the event loop that it was first used in. Making one takes longer than a decision may.
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = WeakKeyDictionary()
         self._spare = None if url is None else self._made()
-        self._failed, self._rests_until = 0, 0.0
+        self._failed, self._missed_at, self._rests_until = 0, 0.0, 0.0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Advice:
@@ -79,14 +80,23 @@ class Advice:
         """Choose an endpoint; None where nobody answered in time, or not with a choice that can be used."""
         if self._here is not None:
             return _usable(self._here.decide(ask))
-        if time.monotonic() < self._rests_until:
+        began = time.monotonic()
+        if began < self._rests_until:
             return None
+        asked = asyncio.ensure_future(self._client().decide(ask))
         try:
-            async with asyncio.timeout(self._timeout_s):
-                answer = await self._client().decide(ask)
-        except (TimeoutError, UnavailableError) as fault:
-            self._missed(fault)
+            await asyncio.wait((asked,), timeout=self._timeout_s)
+            if not asked.done() and time.monotonic() - began > self._timeout_s + _GRACE_S:
+                # This loop was held up, not the server: the answer may be there, and only has to be read.
+                await asyncio.wait((asked,), timeout=_GRACE_S)
+            if not asked.done():
+                raise UnavailableError("not in time")
+            answer = asked.result()
+        except Exception as fault:  # whatever it is, a gateway goes on without us
+            self._missed(fault, began)
             return None
+        finally:
+            asked.cancel()
         self._failed = 0
         return _usable(answer)
 
@@ -116,10 +126,12 @@ class Advice:
     def _made(self) -> AsyncClient:
         return AsyncClient(str(self._url), key=self._key)
 
-    def _missed(self, fault: Exception) -> None:
-        self._failed += 1
+    def _missed(self, fault: Exception, began: float) -> None:
+        if began < self._missed_at:
+            return  # it waited beside one that was counted
+        self._failed, self._missed_at = self._failed + 1, time.monotonic()
         if self._failed == _FAILURES:
-            _LOG.warning("no decision (%s); the gateway chooses alone", str(fault) or "not in time")
+            _LOG.warning("no decision (%s); the gateway chooses alone", fault)
         if self._failed >= _FAILURES:
             first, longest = _RESTS_S
             self._rests_until = time.monotonic() + min(longest, first * 2 ** min(self._failed - _FAILURES, 10))
