@@ -1,3 +1,4 @@
+import doctest
 import importlib.util
 import json
 from pathlib import Path
@@ -120,3 +121,7 @@ def test_the_decision_comes_back_from_openrouters_record_of_the_generation(plugi
         found = con.sql("select decision_id, propensity, request_id from attempts").fetchall()
     assert len(found) == 20
     assert set(found) == {(one.id, one.propensity, one.request_id) for one in answers}
+
+
+def test_its_example_runs(plugin):
+    assert doctest.testmod(plugin).failed == 0

@@ -79,12 +79,14 @@ def fill(rows: pl.DataFrame, pushes: list[Pushed]) -> pl.DataFrame:
             drawn &= rows["start_time"] < until
         if push.name is not None:
             drawn &= (rows["pushed.name"] == push.name).fill_null(False)
-        apart = pl.Series(list(push.shares.keys() - {""}), dtype=pl.String)
+        apart = sorted(push.shares.keys() - {""})
         for name, shares in push.shares.items():
             mine = drawn & (~route.is_in(apart).fill_null(False) if name == "" else (route == name).fill_null(False))
             if not contradicted(rows["endpoint"].filter(mine), shares):
                 known = {endpoint: share for endpoint, share in shares.items() if share > 0}
-                share = rows["endpoint"].replace_strict(known, default=None, return_dtype=pl.Float64)
+                share = (
+                    rows["endpoint"].replace_strict(known, default=None, return_dtype=pl.Float64).alias("propensity")
+                )
                 mine &= share.is_not_null()
                 propensity = share.zip_with(mine, propensity)
                 policy = policy.cast(pl.String).set(mine, "weights")
