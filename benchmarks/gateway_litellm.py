@@ -151,7 +151,7 @@ def run(python: str, count: int, rate: float, concurrency: int, folder: Path) ->
         "in process": (["fairlead_litellm.callback"], {"FAIRLEAD_SNAPSHOT": str(published)}),
         "server": (["fairlead_litellm.callback"], {"FAIRLEAD_URL": f"http://127.0.0.1:{port}"}),
     }
-    found: dict[str, Any] = {"requests": count, "rate": rate}
+    found: dict[str, Any] = {"requests": count, "rate": rate, "sent": count + WARM}
     try:
         for name, (callbacks, settings) in ways.items():
             own = folder / name.replace(" ", "_")

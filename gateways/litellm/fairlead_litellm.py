@@ -71,6 +71,7 @@ class Fairlead(CustomLogger):  # type: ignore[misc]  # LiteLLM is not installed 
             id=uuid.uuid4().hex,  # each attempt is a decision of its own
             route=_route(tags) or model,
             team=metadata.get("user_api_key_team_id"),
+            tags={"key": key[:256]} if isinstance(key := metadata.get("user_api_key_hash"), str) else None,
             conversation=kwargs.get("litellm_session_id"),
             endpoints=tuple(named)[:64],
             want=("metadata",),

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -97,3 +98,20 @@ def test_a_hung_server_costs_three_calls_and_then_nothing(logged):
 
     assert max(took) < 1.0  # it hangs for 2 seconds
     assert sum(took[3:]) < sum(took[:3])
+
+
+@pytest.mark.study
+def test_through_the_proxy_every_decision_comes_back_and_no_call_fails(python_of):
+    command = [sys.executable, ROOT / "benchmarks" / "gateway_litellm.py", "--requests", "100", "--json"]
+    command += ["--litellm", python_of("FAIRLEAD_LITELLM"), "--rate", "40"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, env=environment)
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout)
+    here, there = found["in process"], found["server"]
+    assert here["attempts"] == here["decisions"] == here["with the share of the endpoint called"] == found["sent"]
+    assert there["attempts"] == found["sent"]
+    assert there["decisions"] == there["equal to what the server recorded"]
+    assert there["decisions"] > 0.5 * found["sent"]  # the others were not in time, and say so
