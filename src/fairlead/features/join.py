@@ -5,7 +5,7 @@ Training and publishing ask the same function, at each request's start and at no
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from fairlead import store
 from fairlead.errors import FeatureError
+from fairlead.features import pushed
 from fairlead.features.labels import make_views, rules_of
 from fairlead.features.noise import Noise
 from fairlead.features.preferences import Ability, abilities
@@ -114,8 +115,11 @@ def join(
         ]
         table_of = _owners(tables, columns)
         horizon, newest = store.query(con, _NEWEST).row(0)
+        pushes = pushed.read(project)
+        more = pushed.COLUMNS if pushes else {}
+        rows = store.query(con, _select(of_request, of_endpoint, columns, loaded_until, more))
         return Joined(
-            rows=store.query(con, _select(of_request, of_endpoint, columns, loaded_until)),
+            rows=pushed.fill(rows, pushes).drop(*more),
             request_columns=[name for table in of_request for name in columns[table.name]],
             state_columns=[name for table in of_endpoint for name in columns[table.name]],
             table_of=table_of,
@@ -162,8 +166,10 @@ def _select(
     of_endpoint: list[FeatureTable],
     columns: dict[str, list[str]],
     loaded_until: datetime | None,
+    more: Mapping[str, str],
 ) -> str:
-    chosen = [f'"{table.name}"."{name}"' for table in (*of_request, *of_endpoint) for name in columns[table.name]]
+    chosen = [f'attempts.{column} as "{name}"' for name, column in more.items()]
+    chosen += [f'"{table.name}"."{name}"' for table in (*of_request, *of_endpoint) for name in columns[table.name]]
     joins = [f'left join "{table.name}" using (event_id)' for table in of_request]
     joins += [
         f'asof left join "{table.name}" on attempts.endpoint = "{table.name}".endpoint '

@@ -11,7 +11,7 @@ from fairlead.scoring.request import Request
 from fairlead.serve.http import Call
 from fairlead.serve.refusals import RefusedError, decoded
 
-__all__ = ["fields", "request_of", "wants_choice"]
+__all__ = ["fields", "request_of", "said", "wants_choice"]
 
 _FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _VALUE: Final = msgspec.json.Decoder(Any)
@@ -55,25 +55,35 @@ def request_of(call: Call, sent: dict[str, msgspec.Raw]) -> Request:
     messages = value(sent, "messages")
     if not isinstance(messages, list) or not messages or not all(isinstance(one, dict) for one in messages):
         raise RefusedError("no_messages", "$.messages")
+    text, images, turn = said(messages)
+    offer = offered({name: value(sent, name) for name in ("tools", "response_format", "text") if name in sent})
+    told: dict[str, Any] = {name: (call.header(header) or "")[:_MOST] or None for header, name in _HEADERS}
+    more = _count(value(sent, "max_completion_tokens")) or _count(value(sent, "max_tokens"))
+    return Request(
+        text=text,
+        tools=offer.tools,
+        toolset=offer.toolset,
+        response_format=offer.response_format,
+        images=images or None,
+        turn=turn,
+        max_tokens=more,
+        **told,
+    )
+
+
+def said(messages: list[dict[str, Any]]) -> tuple[str, int, int]:
+    """Give the text of messages, how many images are in them, and the turn of the conversation.
+
+    >>> said([{"role": "user", "content": [{"type": "text", "text": "Hello"}, {"type": "image_url"}]}])
+    ('Hello', 1, 1)
+    """
     texts, images = list[str](), 0
     for message in messages:
         for part in _parts(message.get("content")):
             if isinstance(part.get("text"), str):
                 texts.append(part["text"])
-            images += part.get("type") in ("image_url", "input_image")
-    offer = offered({name: value(sent, name) for name in ("tools", "response_format", "text") if name in sent})
-    told: dict[str, Any] = {name: (call.header(header) or "")[:_MOST] or None for header, name in _HEADERS}
-    more = _count(value(sent, "max_completion_tokens")) or _count(value(sent, "max_tokens"))
-    return Request(
-        text="\n".join(texts),
-        tools=offer.tools,
-        toolset=offer.toolset,
-        response_format=offer.response_format,
-        images=images or None,
-        turn=sum(one.get("role") == "user" for one in messages),
-        max_tokens=more,
-        **told,
-    )
+            images += part.get("type") in ("image", "image_url", "input_image")
+    return "\n".join(texts), images, sum(one.get("role") == "user" for one in messages)
 
 
 def _parts(content: Any) -> list[dict[str, Any]]:
