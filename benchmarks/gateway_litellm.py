@@ -1,18 +1,19 @@
 """LiteLLM's proxy end to end on loopback: what the callback adds to a request, and whether every decision comes back.
 
-    python benchmarks/gateway_litellm.py --litellm PYTHON [--requests 600] [--concurrency 8] [--rate 20] [--json]
+    python benchmarks/gateway_litellm.py --litellm PYTHON [--requests 600] [--concurrency 6] [--rate 20] [--json]
 
 PYTHON is that of an environment with `litellm[proxy]` and fairlead's base requirements. Starts `fairlead serve` with
-fixed shares and a spool, then the proxy three times, on one config but for its callbacks: without fairlead, with it in
-process, with it over HTTP. Providers are LiteLLM's mocks; prompts are the simulator's, on three routes. Then LiteLLM's
-own log (its StandardLoggingPayload, one JSON line a call) is ingested, and compared with what was decided. Latency is
-given at a fixed arrival rate that the proxy keeps up with, in seeded random order.
+fixed shares and a spool, then three proxies, on one config but for its callbacks: without fairlead, with it in process,
+with it over HTTP; each request goes to all three in turn, at a fixed rate, so that what else the machine does falls on
+all alike. Providers are LiteLLM's mocks; prompts are the simulator's, on three routes. Then LiteLLM's own log (its
+StandardLoggingPayload, one JSON line a call) is ingested, and compared with what was decided.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -48,7 +49,7 @@ class Log(CustomLogger):
 log = Log()
 """
 KEY = "sk-bench"
-WARM = 200  # LiteLLM stalls for half a second, once, soon after it started: its first full garbage collection
+WARM = 100  # LiteLLM stalls for half a second, once, soon after it started: its first full garbage collection
 
 
 def config(folder: Path, callbacks: list[str]) -> Path:
@@ -99,25 +100,31 @@ def ended(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-async def driven(url: str, bodies: list[dict[str, Any]], rate: float, concurrency: int) -> list[float]:
-    """Send requests at a fixed rate, at most so many at once, and give how long each took in seconds."""
-    took, gate = [0.0] * len(bodies), asyncio.Semaphore(concurrency)
-    async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client:
+async def driven(
+    urls: dict[str, str], asked: list[dict[str, Any]], rate: float, concurrency: int
+) -> dict[str, list[float]]:
+    """Send each request to every proxy in turn at a fixed rate, at most so many at once; give seconds by proxy."""
+    took: dict[str, list[float]] = {name: [] for name in urls}
+    gate, names = asyncio.Semaphore(concurrency), list(urls)
+    headers = {"authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient(timeout=60, trust_env=False, headers=headers) as client:
 
-        async def one(number: int) -> None:
+        async def one(name: str, body: dict[str, Any], counts: bool) -> None:
             async with gate:
                 start = time.perf_counter()
-                headers = {"authorization": f"Bearer {KEY}"}
-                answer = await client.post("/v1/chat/completions", json=bodies[number], headers=headers)
-                took[number] = time.perf_counter() - start
+                answer = await client.post(f"{urls[name]}/v1/chat/completions", json=body)
+                if counts:
+                    took[name].append(time.perf_counter() - start)
                 answer.raise_for_status()
 
-        tasks, began = [], time.perf_counter()
-        for number in range(len(bodies)):
-            await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
-            tasks.append(asyncio.create_task(one(number)))
+        tasks, began, sent = [], time.perf_counter(), 0
+        for number, body in enumerate(asked):
+            for place in range(len(names)):  # who is first takes turns
+                await asyncio.sleep(max(0.0, began + sent / rate - time.perf_counter()))
+                name, sent = names[(number + place) % len(names)], sent + 1
+                tasks.append(asyncio.create_task(one(name, body, number >= WARM)))
         await asyncio.gather(*tasks)
-    return took[WARM:]
+    return took
 
 
 def bodies(count: int) -> list[dict[str, Any]]:
@@ -152,13 +159,21 @@ def run(python: str, count: int, rate: float, concurrency: int, folder: Path) ->
         "server": (["fairlead_litellm.callback"], {"FAIRLEAD_URL": f"http://127.0.0.1:{port}"}),
     }
     found: dict[str, Any] = {"requests": count, "rate": rate, "sent": count + WARM}
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(ended, brain)
+        urls, logs = {}, []
         for name, (callbacks, settings) in ways.items():
             own = folder / name.replace(" ", "_")
             own.mkdir()
-            found[name] = one_way(python, config(own, callbacks), bodies(count), (rate, concurrency), settings)
-    finally:
-        ended(brain)
+            urls[name], process = proxy(python, config(own, callbacks), settings)
+            stack.callback(ended, process)
+            logs.append(own / "calls.jsonl")
+        for name, took in asyncio.run(driven(urls, bodies(count), rate, concurrency)).items():
+            p50, p99 = np.percentile(np.array(took) * 1000, [50, 99])
+            found[name] = {"p50_ms": round(float(p50), 2), "p99_ms": round(float(p99), 2)}
+        until = time.monotonic() + 30  # a log is written behind the answers
+        while time.monotonic() < until and not all(written(log, count + WARM) for log in logs):
+            time.sleep(0.2)
     lines = (json.loads(line) for path in sorted(spool.glob("*.jsonl")) for line in path.read_bytes().splitlines())
     decided = {
         one["decision_id"]: (one["endpoint"], one["propensity"]) for one in lines if one["fairlead"] == "decision"
@@ -175,25 +190,19 @@ def run(python: str, count: int, rate: float, concurrency: int, folder: Path) ->
     return found
 
 
-def one_way(
-    python: str, path: Path, asked: list[dict[str, Any]], load: tuple[float, int], settings: dict[str, str]
-) -> dict[str, Any]:
-    """Run the proxy on a config, and give latencies in milliseconds."""
-    port, log = free(), path.parent / "calls.jsonl"
-    run_it = "import sys; from litellm.proxy.proxy_cli import run_server; run_server()"
+def proxy(python: str, path: Path, settings: dict[str, str]) -> tuple[str, subprocess.Popen[bytes]]:
+    """Start LiteLLM's proxy on a config; give its address."""
+    port = free()
+    run_it = "from litellm.proxy.proxy_cli import run_server; run_server()"
     command = [python, "-c", run_it, "--config", str(path), "--port", str(port), "--host", "127.0.0.1"]
-    url = f"http://127.0.0.1:{port}"
+    url, log = f"http://127.0.0.1:{port}", path.parent / "calls.jsonl"
     environment = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_JSONL": str(log), "LITELLM_MASTER_KEY": KEY}
-    proxy = started(command, f"{url}/health/liveliness", path.parent / "proxy.log", **environment, **settings)
-    try:
-        took = asyncio.run(driven(url, asked, *load))
-        until = time.monotonic() + 30  # its log is written behind the answers
-        while time.monotonic() < until and (not log.exists() or len(log.read_bytes().splitlines()) < len(asked)):
-            time.sleep(0.2)
-    finally:
-        ended(proxy)
-    p50, p99 = np.percentile(np.array(took) * 1000, [50, 99])
-    return {"p50_ms": round(float(p50), 2), "p99_ms": round(float(p99), 2)}
+    return url, started(command, f"{url}/health/liveliness", path.parent / "proxy.log", **environment, **settings)
+
+
+def written(log: Path, lines: int) -> bool:
+    """Say whether a log has so many lines."""
+    return log.exists() and len(log.read_bytes().splitlines()) >= lines
 
 
 def ingested(folder: Path) -> list[tuple[str | None, str, float | None]]:
@@ -209,8 +218,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--litellm", default=os.environ.get("FAIRLEAD_LITELLM"), help="Python with litellm[proxy]")
     parser.add_argument("--requests", type=int, default=600)
-    parser.add_argument("--rate", type=float, default=20.0, help="requests a second")
-    parser.add_argument("--concurrency", type=int, default=8, help="requests at once, at most")
+    parser.add_argument("--rate", type=float, default=20.0, help="requests a second, of all three together")
+    parser.add_argument("--concurrency", type=int, default=6, help="requests at once, at most")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     if not asked.litellm:
