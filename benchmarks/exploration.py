@@ -1,105 +1,86 @@
-"""What exploration costs and buys: effective sample size for the same loss, Boltzmann beside epsilon-greedy.
+"""What exploration costs and what it buys: Boltzmann over the best three against epsilon-greedy, at the same loss.
 
-    python benchmarks/exploration.py ROUTING_FOLDER [--sets NAME ...] [--keep FOLDER] [--png FILE]
+    python benchmarks/exploration.py ROUTING_FOLDER [--keep FOLDER]
 
-ROUTING_FOLDER holds `<set>/outcomes.parquet`; every prompt is predicted out of fold once (kept in `--keep`). The policy
-that explores is `intelligent` at a price in the middle of the frontier; the policies that its log shall tell of are its
-neighbours on the frontier and the best single model. Loss is in utility, by true outcomes: points of quality, dollars
-at the policy's own price. ESS is the share of requests that count for a policy: the median over the neighbours, and
-that for the best single model, 0 where the draw never reaches what it chooses. The last lines read epsilon-greedy's
-curve, over as many endpoints, at the loss of each Boltzmann temperature.
+The router at hand is greedy in predicted utility. Each way of exploring loses true utility (quality, less the price of
+a dollar) and buys an effective sample size for judging other policies: the mean, over seven neighbours (other prices,
+the category table, a soft one), of the share of requests that count as their own, 1 / E[sum_a pi^2 / mu]. Expectations
+are exact, nothing is drawn. Boltzmann draws by exp(utility / T) among the best three, and keeps a floor of 2 % there.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import numpy as np
-from matrix_halves import SETS, evidence_of, predicted
+from judge_worlds import World, of_matrix, softmax, synthetic
 
-from fairlead.evaluation import exploration
-from fairlead.evaluation.exploration import Priced
-from fairlead.evaluation.optimise import grid
+from fairlead.evaluation import baselines
 
-
-def neighbours(one: Priced) -> float:
-    """Give the ESS of the neighbour in the middle."""
-    return float(np.median([share for name, share in one.ess_shares.items() if name != "best_single"]))
+SETS = ("zeroeval", "mmlu_pro_chat", "bfcl_2024_07")
+LOSSES = (0.003, 0.01, 0.03)
+EVEN = 0.02
 
 
-def at_loss(points: list[tuple[float, float]], loss: float) -> float:
-    """Read a curve of (loss, ESS) between its settings by logarithm; NaN outside of them."""
-    points = sorted(point for point in points if min(point) > 0)
-    if not points or not points[0][0] <= loss <= points[-1][0]:
-        return float("nan")
-    x, y = np.log(np.array(points)).T
-    return float(np.exp(np.interp(np.log(loss), x, y)))
-
-
-def one_set(name: str, folder: Path, keep: Path) -> list[dict[str, float | str]]:
-    """Print a set's table and the ratios, and give the rows to draw."""
-    evidence = evidence_of(predicted(folder, name, keep))
-    prices = grid(evidence)
-    base = {"usd_price": float(prices[len(prices) // 2])}
-    others = exploration.alternatives(evidence, base)
-    ways = exploration.priced(evidence, base, others)
-    endpoints = evidence.quality.shape[1]
-    print(f"{name}: {len(evidence):,} prompts x {endpoints}, a price of {base['usd_price']:.4g}, {len(others)} others")
-    print(f"  {'way':<36} {'loss':>7} {'quality':>9} {'cost':>9}   ESS/n neighbours  best single")
-    for one in ways:
-        best = one.ess_shares["best_single"]
-        print(
-            f"  {one.way!s:<36} {100 * one.loss:>4.2f} pt {100 * one.quality_change:>+6.2f} pt "
-            f"{100 * one.cost_change_share:>+7.1f} %          {neighbours(one):>7.3f}      {best:>7.3f}"
-        )
-    for top in (3, None):
-        beside = [one for one in ways if one.way.family == "epsilon" and one.way.top == top]
-        for one in ways:
-            if one.way.family != "boltzmann" or one.way.top != top or one.loss <= 0:
-                continue
-            near = at_loss([(w.loss, neighbours(w)) for w in beside], one.loss)
-            far = at_loss([(w.loss, w.ess_shares["best_single"]) for w in beside], one.loss)
-            print(
-                f"  {one.way!s:<36} at {100 * one.loss:.2f} pt: {neighbours(one) / near:>6.1f} times epsilon-greedy's "
-                f"for neighbours, {one.ess_shares['best_single'] / far:>5.1f} times for the best single"
-            )
-    return [
-        {
-            "set": name,
-            "way": f"{w.way.family}, {'all' if w.way.top is None else 'top 3'}",
-            "loss": 100 * w.loss,
-            "ess": neighbours(w),
-        }
-        for w in ways
-        if w.loss > 1e-4 and neighbours(w) > 0
-    ]
-
-
-def draw(rows: list[dict[str, float | str]], path: Path) -> None:
-    """Draw ESS over loss for each set."""
-    import altair as alt
-
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
-        x=alt.X("loss:Q", title="loss of utility, points", scale=alt.Scale(type="log")),
-        y=alt.Y("ess:Q", title="ESS as a share of requests", scale=alt.Scale(type="log")),
-        color=alt.Color("way:N", title=None),
+def points(world: World) -> dict[str, list[tuple[float, dict[str, float]]]]:
+    """Give loss and effective share of each setting of each way."""
+    spread = float(np.ptp(world.said_quality.mean(axis=0)) / max(np.ptp(world.said_cost.mean(axis=0)), 1e-12))
+    utility, true = (
+        quality - 0.3 * spread * cost
+        for quality, cost in ((world.said_quality, world.said_cost), (world.quality, world.cost))
     )
-    chart = (base.mark_line() + base.mark_point(filled=True)).properties(width=260, height=220).facet("set:N")
-    chart.save(str(path), scale_factor=1.5)
+    n, k = utility.shape
+    greedy = baselines.greedy(world.said_quality, world.said_cost, 0.3 * spread)
+    others = {
+        "half the price": baselines.greedy(world.said_quality, world.said_cost, 0.15 * spread),
+        "twice the price": baselines.greedy(world.said_quality, world.said_cost, 0.6 * spread),
+        "category table": world.policies["category table"],
+        "best single": world.policies["best single"],
+    }
+    top = np.zeros((n, k), dtype=bool)
+    np.put_along_axis(top, np.argsort(-utility, axis=1)[:, :3], True, axis=1)
+    ways: dict[str, list[np.ndarray]] = {
+        "epsilon": [(1 - share) * greedy + share / k for share in np.geomspace(0.002, 0.6, 25)],
+        "boltzmann": [
+            (1 - EVEN) * softmax(np.where(top, utility / heat, -np.inf)) + EVEN / k
+            for heat in np.geomspace(0.002, 0.5, 25)
+        ],
+    }
+    best = (greedy * true).sum(axis=1).mean()
+    return {
+        name: [
+            (
+                float(best - (mu * true).sum(axis=1).mean()),
+                {other: 1 / float((pi**2 / np.maximum(mu, 1e-12)).sum(axis=1).mean()) for other, pi in others.items()},
+            )
+            for mu in chances
+        ]
+        for name, chances in ways.items()
+    }
 
 
 def main() -> None:
-    """Print the figures of each set."""
+    """Print the effective share that each way buys at equal losses."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("folder", type=Path)
-    arguments.add_argument("--sets", nargs="+", default=SETS)
-    arguments.add_argument("--keep", type=Path, default=Path("var/optimiser"))
-    arguments.add_argument("--png", type=Path)
+    arguments.add_argument("--keep", type=Path)
     given = arguments.parse_args()
-    rows = [row for name in given.sets for row in one_set(name, given.folder, given.keep)]
-    if given.png:
-        draw(rows, given.png)
+    keep = given.keep or Path(tempfile.mkdtemp())
+    for world in (*(of_matrix(given.folder, name, keep) for name in SETS), synthetic()):
+        found = points(world)
+        for loss in LOSSES:
+            told = []
+            for other in found["epsilon"][0][1]:
+                own = {
+                    name: max((size[other] for lost, size in seen if lost <= loss), default=np.nan)
+                    for name, seen in found.items()
+                }
+                told.append(
+                    f"{other} {own['boltzmann']:.4f} / {own['epsilon']:.4f} = {own['boltzmann'] / own['epsilon']:.1f}x"
+                )
+            print(f"{world.name:<14} loss <= {loss:.3f}, Boltzmann / epsilon-greedy: {'; '.join(told)}")
 
 
 if __name__ == "__main__":
