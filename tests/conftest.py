@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from fairlead import evaluation, features, ingest, publish, training
 from fairlead import project as projects
@@ -16,6 +17,9 @@ from fairlead.evaluation import simulate
 
 # Two workers on two cores are slower with four threads each.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# How long an example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 # Folds follow hashed prompts: with one key every run fits the same predictors.
 os.environ["FAIRLEAD_HASH_KEY"] = "tests"
 

@@ -21,6 +21,8 @@ OFFENCES = {
     "One door to DuckDB": ("features/build.py", "import duckdb"),
     "One door to MLflow": ("training/fit.py", "import mlflow"),
     "One door to Redis": ("store/lake.py", "import redis"),
+    "One door to httpx": ("store/lake.py", "import httpx"),
+    "Serving works without the pipeline": ("serve/app.py", "import fastapi"),
     "Readers do not know each other": (
         "ingest/readers/litellm_spendlogs.py",
         "from fairlead.ingest.readers import generic",

@@ -11,7 +11,7 @@ from fairlead.cli import app
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = typer.main.get_command(app).commands
-FOLDERS = ("benchmarks", "data", "deploy", "features", "flows", "models", "notebooks")
+FOLDERS = ("benchmarks", "data", "deploy", "features", "flows", "gateways", "models", "notebooks")
 PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
 README = (ROOT / "README.md").read_text()
 

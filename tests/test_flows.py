@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import fairlead
 from fairlead import project as projects
 from fairlead import store
 
+_TRIES = 8
 ROOT = Path(__file__).parents[1]
 FLOWS = sorted((ROOT / "flows").glob("*.py"))
 DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
@@ -196,8 +198,16 @@ def _python(*command: str, cwd: Path, env: dict[str, str]) -> str:
 def _call(api: str, path: str, body: dict | None = None, method: str | None = None):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{api}/{path}", data, {"Content-Type": "application/json"}, method=method)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.loads(answer.read() or b"null")
+    for left in reversed(range(_TRIES)):
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as refused:
+            # A busy SQLite is answered with 503; Prefect's own client asks again as well.
+            if refused.code != 503 or not left:
+                raise
+            time.sleep(1)
+    raise AssertionError("unreachable")
 
 
 def _wait(ask, what: str, seconds: float):

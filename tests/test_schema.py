@@ -52,7 +52,7 @@ def test_every_moment_is_in_a_zone_and_every_dollar_exact(name):
 def test_the_least_attempt_is_one():
     got = msgspec.convert(ATTEMPT, schema.Attempt)
 
-    assert (got.event_date, got.attempt_index, got.schema_version) == (datetime.date(2026, 1, 1), 0, 2)
+    assert (got.event_date, got.attempt_index, got.schema_version) == (datetime.date(2026, 1, 1), 0, 3)
     assert got.start_time == datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     assert got.list_cost_usd is None
 

@@ -11,6 +11,7 @@ FairleadError                 catch this to catch all
 ├── SecurityError             keys, secrets or the audit log are not as they should be
 ├── SnapshotRefusedError      the published file fails a check; the last good one stays
 ├── EvidenceError             the logs cannot answer the question
+├── UnavailableError          a scoring server cannot be asked just now
 └── AlarmError                something that is watched needs somebody to look at it
 
 Every message names the file, the fault and the way out.
@@ -28,6 +29,7 @@ __all__ = [
     "SecurityError",
     "SnapshotRefusedError",
     "StoreError",
+    "UnavailableError",
     "UsageError",
 ]
 
@@ -74,6 +76,10 @@ class SnapshotRefusedError(FairleadError):
 
 class EvidenceError(FairleadError):
     """The logs cannot answer the question that was asked."""
+
+
+class UnavailableError(FairleadError):
+    """A scoring server did not answer in time, or not with a decision; a client's `default` takes its place."""
 
 
 class AlarmError(FairleadError):

@@ -27,8 +27,12 @@ _PYPROJECT: Final = """\
 [tool.fairlead]
 # var = "var"                       # where the lake, the registry, snapshots and reports are kept
 # [tool.fairlead.policy]
-# goal = "status_quo"               # no worse than now; or "best_single", or "floor"
+# goal = "status_quo"               # no worse than now; or best_single, floor, margin, budget, latency
 # floor_share = 0.99                # with "floor": the share of the best single endpoint's quality to keep
+# margin_points = 0.5               # with "margin": by how much it may be worse than now, of 100 points
+# usd_per_1000 = 2.0                # with "budget": what 1,000 requests may cost
+# p95_s = 4.0                       # with "latency": what 95 % of requests stay under
+# confidence = 0.95                 # of what margin and latency promise
 # [tool.fairlead.feedback]
 # maturity = "7d"                   # how long a request's feedback is waited for
 # [tool.fairlead.ingest]

@@ -18,7 +18,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 # Text that identifies one thing (high cardinality), and text that names one of few (dictionary-encoded on disk).
 Id = Annotated[str, Meta(min_length=1, max_length=1024)]
@@ -151,6 +151,8 @@ class RequestFeatures(Struct, kw_only=True, gc=False):
     prompt_sha256: Sha256 | None = None  # keyed
     route: Label | None = None  # where no attempt says it: some gateways log the request apart from its attempts
     tools: Small | None = None
+    toolset: Label | None = None  # a name for the set of tools, from `scoring.offer`
+    response_format: Label | None = None  # text, json_object, json_schema
     images: Small | None = None
     turn: Small | None = None
     text: list[float]  # one float32 for each name in scoring.request.TEXT_FEATURES

@@ -2,6 +2,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -181,6 +182,24 @@ def test_without_a_champion_publishing_says_what_to_run(started):
     assert done.stderr == "fairlead: quality and cost have no champion yet; run `fairlead train`\n"
 
 
+def test_a_dry_run_says_what_a_goal_would_choose_and_publishes_nothing(trained):
+    here, _ = trained
+    files = {path: path.stat().st_mtime_ns for path in here.published.iterdir()}
+
+    done = fairlead("publish", "--goal", "budget", "--budget", "1.5", "--dry-run", "--json", cwd=here.root)
+    words = fairlead("publish", "--goal", "budget", "--budget", "1.5", "--explore", "20", "--dry-run", cwd=here.root)
+    dear = fairlead("publish", "--goal", "budget", "--budget", "0.000001", "--dry-run", cwd=here.root)
+
+    found = json.loads(done.stdout)
+    assert set(found) == {"policy", "parameters", "reason", "choice", "confirmation", "explores"}
+    assert found["choice"]["requests"] > found["confirmation"]["requests"]
+    assert "nothing, as you asked" in words.stdout
+    assert "later days" in words.stdout
+    assert dear.returncode == 1
+    assert "no setting costs 1e-06 USD per 1,000 requests or less" in dear.stderr
+    assert {path: path.stat().st_mtime_ns for path in here.published.iterdir()} == files
+
+
 def test_a_published_snapshot_is_asked_on_the_command_line(trained):
     here, made = trained
 
@@ -220,6 +239,23 @@ def test_policies_are_judged_on_the_command_line(trained):
     assert {one["kind"] for one in as_json["policies"]} == {"status_quo", "candidate", "baseline"}
 
 
+def test_a_candidate_is_published_beside_judged_and_promoted(trained, tmp_path):
+    here = tmp_path / "project"
+    shutil.copytree(trained[0].root, here)
+
+    early = fairlead("publish", "--promote", cwd=here)
+    laid = json.loads(fairlead("publish", "--candidate", "--json", cwd=here).stdout)
+    ruled = fairlead("judge", "--candidate", "--json", cwd=here)
+    promoted = json.loads(fairlead("publish", "--promote", "--json", cwd=here).stdout)
+    again = fairlead("judge", "--candidate", cwd=here)
+
+    assert (early.returncode, ruled.returncode, again.returncode) == (1, 0, 1)
+    assert "no candidate was judged worth promoting" in early.stderr
+    assert (laid["version"], json.loads(ruled.stdout)["verdict"]) == (2, "promote")
+    assert promoted["version"] == json.loads(ruled.stdout)["candidate"]
+    assert again.stdout.startswith("REFUSE")
+
+
 def test_simulating_twice_gives_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         done = fairlead("simulate", tmp_path / name, "--requests", 50, "--endpoints", 3, "--json", cwd=tmp_path)
@@ -227,6 +263,50 @@ def test_simulating_twice_gives_the_same_bytes(tmp_path):
 
     first, second = ((tmp_path / name / "litellm.jsonl").read_bytes() for name in ("a", "b"))
     assert first == second
+
+
+def test_a_simulation_takes_events_and_writes_the_log_that_is_asked_for(tmp_path):
+    options = {
+        "requests": 200, "endpoints": 3, "days": 4, "format": "envoy", "feedback-share": 0.5, "feedback-delay": 1,
+        "feedback-bias": 1, "judge-noise": 0.2, "preferences": 0.3, "load": 2, "slots": 4, "lengths": "azure-conv",
+    }  # fmt: skip
+    asked = [word for name, value in options.items() for word in (f"--{name}", value)]
+    events = ("outage provider=openai from=1d for=2h", "price model=gpt-4o-mini factor=0.5 from=2d")
+
+    spoken = fairlead("simulate", "out", *asked, "--event", events[0], "--event", events[1], cwd=tmp_path)
+    told = fairlead("simulate", "out", *asked, "--event", events[0], "--event", events[1], "--json", cwd=tmp_path)
+
+    assert spoken.returncode == 0, spoken.stderr
+    assert "tries before the last, costs, the prompt (not in a envoy log)" in " ".join(spoken.stdout.split())
+    summary = json.loads(told.stdout)
+    assert summary == json.loads((tmp_path / "out" / "simulation.json").read_text())
+    assert [one["kind"] for one in summary["settings"]["events"]] == ["outage", "price"]
+    assert summary["settings"]["opinions"] == {
+        "share": 0.5, "delay_h": 1.0, "bias": 1.0, "judge_noise": 0.2, "judge_share": 0.5, "votes": 0.3
+    }  # fmt: skip
+    assert (summary["log"]["format"], summary["counts"]["records"]) == ("envoy", 200)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "envoy.jsonl", "feedback.jsonl", "feedback.toml", "judge.jsonl", "judge.toml", "prices.csv",
+        "simulation.json", "truth.parquet", "votes.jsonl", "votes.toml",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (("--event", "outage from=1d"), "for is missing; outage takes from, for, provider, model, share"),
+        (("--event", "price model=gpt-9 factor=2 from=1d"), "price: no model 'gpt-9'; the endpoints are"),
+        (("--format", "smoke"), "no log format 'smoke' to write; choose from"),
+        (("--lengths", "long"), "no lengths 'long'; choose from words, azure-conv, azure-code, mooncake"),
+        (("--load", "20"), "20 calls in flight on average and 16 slots; give more slots"),
+    ],
+)
+def test_a_simulation_that_cannot_be_is_refused_with_the_way_out(tmp_path, arguments, fault):
+    done = fairlead("simulate", "out", "--requests", 20, *arguments, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert fault in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_demo_does_not_touch_a_folder_that_is_not_its_own(tmp_path):

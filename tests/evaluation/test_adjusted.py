@@ -2,17 +2,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fairlead.evaluation import simulate_policy, simulate_synthetic
 from fairlead.evaluation.adjusted import Adjusted, adjusted
+from fairlead.evaluation.simulate import policy, synthetic
 
 
 @pytest.fixture(scope="module")
 def confounded() -> tuple[pl.DataFrame, dict[str, dict[str, float]]]:
     """A log whose router gives every route to whom it believes best there, exploring with 20 %; and the truth."""
-    world = simulate_synthetic.make(20_000, 5, np.random.default_rng(1))
+    world = synthetic.make(20_000, 5, np.random.default_rng(1))
     rng = np.random.default_rng(2)
-    chances = simulate_policy.probabilities("epsilon", world, 0.2, rng)
-    chosen = simulate_policy.choose(chances, rng)
+    chances = policy.probabilities("epsilon", world, 0.2, rng)
+    chosen = policy.choose(chances, rng)
     rows, names = np.arange(len(world)), [one.name for one in world.endpoints]
     duration = 0.5 + world.tokens_out / np.array([one.tokens_per_s for one in world.endpoints])
     log = pl.DataFrame(

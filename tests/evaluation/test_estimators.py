@@ -197,7 +197,7 @@ def test_a_policy_that_was_never_seen_has_no_weighted_mean():
 
 
 def test_an_unknown_estimator_is_refused_with_the_known_ones():
-    with pytest.raises(EvidenceError, match="there are ips, snips"):
+    with pytest.raises(EvidenceError, match="there are replay, ips, clipped_ips, snips"):
         estimators.contributions("magic", log_of(np.array([0, 0])))
 
 

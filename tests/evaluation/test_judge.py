@@ -7,7 +7,9 @@ import pytest
 from fairlead import evaluation, features, ingest, project, publish, training
 from fairlead.errors import EvidenceError, FairleadError, GateError
 from fairlead.evaluation import judgement, simulate, table
+from fairlead.evaluation.net import overheads
 from fairlead.evaluation.replay import replay
+from fairlead.scoring.snapshot import open_published
 
 
 def looped(folder, **options):
@@ -35,11 +37,12 @@ def test_the_intervals_cover_the_truth_of_a_simulation(trained):
         "category_table",
         "best_single",
         "all_cheap",
+        "cheapest_feasible",
         "cost_matched_random",
     ]
     # One seeded draw: each interval covers with 95 %, so one or two of ten may miss; the candidate's do not.
     candidate = found.policy(found.candidate)
-    assert candidate.verdict == "can tell"
+    assert candidate.verdict == "trust"
     for metric in ("quality", "cost_usd"):
         reading = candidate.metrics[metric]
         assert reading.dr.low <= reading.truth <= reading.dr.high
@@ -155,3 +158,51 @@ def test_nothing_newer_than_the_moment_asked_for_is_said_plainly(trained):
 
     with pytest.raises(EvidenceError, match=r"no requests after .* whose prompts were not learned from; ingest newer"):
         evaluation.judge(here, since=end)
+
+
+def test_the_candidate_is_judged_by_slice_by_tail_and_by_every_estimator(trained):
+    here, made = trained
+
+    candidate = evaluation.judge(here, truth=made.truth).policy("intelligent")
+
+    quality = candidate.metrics["quality"]
+    assert all(
+        getattr(quality, name).value is not None for name in ("replay", "ips", "snips", "dm", "dr", "sndr", "switch")
+    )
+    assert quality.dr_cf.low < quality.truth < quality.dr_cf.high
+    assert quality.switch.low is None
+    assert 0 <= candidate.metrics["failure"].dr.value < 0.3
+    assert candidate.latency_p95_s.low <= candidate.latency_p95_s.value <= candidate.latency_p95_s.high
+    assert {one.kind for one in candidate.slices} >= {"route", "team"}
+    assert candidate.overheads.net_savings_usd == pytest.approx(candidate.overheads.gross_savings_usd)
+    assert candidate.sensitivity == {}
+
+
+def test_what_saving_costs_is_taken_off(trained):
+    here, _ = trained
+    joined = features.join(here, states=())
+    ends = open_published(here.published)[0].manifest.endpoints
+    log = replay(joined, tuple(end.name for end in ends), None)
+    elsewhere = np.eye(len(ends))[(np.maximum(log.endpoint, 0) + 1) % len(ends)]
+    dear = project.Project(here.root, {**here.settings, "costs": {"router_usd_per_million": 1000.0}})
+
+    found = overheads(dear, log, elsewhere, list(ends), 10.0)
+
+    assert found.router_usd == pytest.approx(len(log) / 1000)
+    assert found.cold_caches_usd == 0.0  # nothing was read from a cache in this log
+    assert found.net_savings_usd == pytest.approx(10.0 - found.total_usd)
+
+
+def test_a_log_without_propensities_has_bounds_and_a_plan_and_no_interval(tmp_path):
+    here, made = looped(tmp_path, logging="deterministic")
+    published(here, made.log, made.feedback)
+
+    found = evaluation.judge(here)
+
+    candidate = found.policy(found.candidate)
+    assert candidate.verdict == "cannot tell"
+    assert candidate.metrics["quality"].dr.low is None
+    assert candidate.savings_share is None or candidate.savings_share.low is None
+    if any(share > 0.01 for share in candidate.endpoint_shares.values()):
+        assert found.plan
+        assert "What would make them tell of" in table.render(found)

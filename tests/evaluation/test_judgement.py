@@ -20,7 +20,7 @@ def example():
         },
         ess=2000.0,
         max_weight_share=0.0005,
-        verdict="can tell",
+        verdict="trust",
         reasons=[],
         endpoint_shares={"a": 1.0},
     )
@@ -58,13 +58,17 @@ def test_the_json_has_the_names_that_others_read():
 
     assert written["window"] == {"from": "2025-02-01T00:00:00Z", "to": "2025-03-01T00:00:00Z"}
     assert sorted(written) == [
-        "candidate", "judged_at", "policies", "propensities_share", "requests", "window",
+        "candidate", "feedback", "judged_at", "plan", "policies", "propensities_share", "requests", "window",
     ]  # fmt: skip
     assert written["policies"][1]["metrics"]["quality"] == {
+        "replay": None,
         "ips": {"value": 0.9, "low": None, "high": None},
         "snips": None,
         "dm": None,
         "dr": {"value": 0.81, "low": None, "high": None},
+        "sndr": None,
+        "switch": None,
+        "dr_cf": None,
         "truth": 0.8,
     }
 

@@ -26,11 +26,19 @@ def attempt(number: int, request: str, minutes: float, **changes: Any) -> dict[s
         "prompt_sha256": request.encode(),
         "route": "maths",
     }
-    return {**values, **changes}
+    values = {**values, **changes}
+    said = values["quality"] is not None
+    return {
+        **values,
+        "quality_measured": values["quality"],
+        "quality_at": values["start_time"] + timedelta(minutes=5) if said else None,
+        "failed": 0.0,
+    }
 
 
 def joined(*rows: dict[str, Any]) -> Joined:
-    kinds = {"quality": pl.Float64, "propensity": pl.Float64, "cost_usd": pl.Float64, "duration_s": pl.Float64}
+    kinds = {"quality": pl.Float64, "quality_measured": pl.Float64, "quality_at": pl.Datetime("us", "UTC")}
+    kinds |= {"propensity": pl.Float64, "cost_usd": pl.Float64, "duration_s": pl.Float64}
     return Joined(
         rows=pl.DataFrame(list(rows), schema_overrides=kinds),
         request_columns=["route"],
@@ -55,7 +63,9 @@ def test_retries_and_fallbacks_count_against_the_endpoint_that_was_chosen() -> N
         "quality": [1.0],
         "cost_usd": [pytest.approx(0.06)],
         "latency_s": [66.0],
+        "failure": [0.0],
     }
+    assert (log.waited_s.tolist(), log.time.tolist()) == ([360.0], [NOON.timestamp()])
     assert (log.start, log.end) == (NOON, NOON)
 
 

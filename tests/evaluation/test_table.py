@@ -5,7 +5,7 @@ from fairlead.evaluation.judgement import Judgement, Metric, PolicyJudgement, Re
 
 
 def policy(name, kind, **fields):
-    known = {"ess": 2000.0, "max_weight_share": 0.0005, "verdict": "can tell", "reasons": [], "endpoint_shares": {}}
+    known = {"ess": 2000.0, "max_weight_share": 0.0005, "verdict": "trust", "reasons": [], "endpoint_shares": {}}
     return PolicyJudgement(name=name, kind=kind, **(known | fields))
 
 
@@ -50,7 +50,7 @@ def test_there_is_one_line_a_policy_and_the_reason_where_the_logs_cannot_tell():
         "",
         "policy                      quality           cost USD/1k          saves  quality change    ESS  logs",
         "-------------  --------------------  --------------------  -------------  --------------  -----  -----------",
-        "status quo     0.800 [0.780, 0.820]  2.000 [1.900, 2.100]              -               -  2,000  can tell",
+        "status quo     0.800 [0.780, 0.820]  2.000 [1.900, 2.100]              -               -  2,000  trust",
         "intelligent *             0.810 [?]  1.200 [1.100, 1.300]  40 % [31, 47]      1.0 pt [?]     88  cannot tell",
         "",
         "Your logs cannot tell about intelligent: the effective sample size is 88, below 100.",
@@ -62,4 +62,4 @@ def test_there_is_one_line_a_policy_and_the_reason_where_the_logs_cannot_tell():
 def test_a_clear_judgement_needs_no_notes():
     text = table.render(judged(policy("status quo", "status_quo", metrics={})))
 
-    assert text.splitlines()[-1].split() == ["status", "quo", "-", "-", "-", "-", "2,000", "can", "tell"]
+    assert text.splitlines()[-1].split() == ["status", "quo", "-", "-", "-", "-", "2,000", "trust"]

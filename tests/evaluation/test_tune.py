@@ -1,7 +1,10 @@
+import numpy as np
 import pytest
 
 from fairlead import evaluation
-from fairlead.errors import UsageError
+from fairlead.errors import EvidenceError, UsageError
+from fairlead.evaluation import settings
+from fairlead.evaluation.out_of_fold import out_of_fold
 
 
 def test_the_status_quo_is_kept_at_least_cost(trained):
@@ -47,3 +50,58 @@ def test_the_choice_rests_on_training_requests_alone(trained):
 
     rows = features.join(here).rows.select("event_id", "start_time").rows()
     assert all(start.timestamp() <= quality.trained_until for event, start in rows if event in ids)
+
+
+def test_a_budget_is_chosen_on_first_days_and_held_against_later_ones(trained):
+    here, _ = trained
+    evidence = out_of_fold(here).evidence()
+    usd = 600 * float(evidence.logged_cost_usd.mean())
+
+    tuned = evaluation.tune(here, goal="budget", usd_per_1000=usd)
+
+    assert tuned.choice.cost_usd == pytest.approx(usd / 1000)
+    assert tuned.choice.requests + tuned.confirmation.requests == len(evidence)
+    assert tuned.parameters == tuned.choice.parameters
+    assert tuned.lineage["goal"] == "budget"
+    assert tuned.lineage["later_days"].startswith(tuned.confirmation.verdict)
+    assert set(tuned.lineage) > set(tuned.baselines)
+
+
+def test_a_wide_margin_can_be_promised_and_a_narrow_one_says_why_not(trained):
+    here, _ = trained
+
+    tuned = evaluation.tune(here, goal="margin", margin_points=30.0, confidence=0.9)
+
+    assert tuned.choice.savings_share > 0
+    assert (tuned.confirmation.savings_share is None) == (tuned.confirmation.verdict == "cannot tell")
+    with pytest.raises(EvidenceError, match="no setting that saves keeps the logged quality to within 0 points"):
+        evaluation.tune(here, goal="margin", margin_points=0.0, confidence=0.999)
+
+
+def test_exploration_is_part_of_what_is_published_and_confirmed(trained):
+    here, _ = trained
+
+    tuned = evaluation.tune(here, explore=50)
+
+    assert tuned.parameters == tuned.explores.parameters
+    assert tuned.parameters["exploration"] > 0
+    assert 0 < tuned.explores.typical <= 1
+
+
+def test_the_frontier_rests_on_training_requests(trained):
+    here, _ = trained
+
+    found = settings.measure(out_of_fold(here).evidence())
+
+    assert found.chosen_requests > found.confirmed_requests
+    assert any(one.optimal for one in found.settings)
+
+
+def test_out_of_fold_bounds_of_quality_are_those_that_are_served(trained):
+    here, _ = trained
+
+    found = out_of_fold(here)
+
+    assert (found.quality_low <= found.quality).all()
+    assert np.isfinite(found.latency_s).all()
+    assert (found.latency_p90_s >= found.latency_s * 0.5).all()

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import polars as pl
@@ -149,7 +149,8 @@ def test_a_column_that_no_gateway_can_send_is_refused(project: Project) -> None:
 
     assert str(fault.value) == (
         f"{path}: a request carries no 'wordy', so a gateway could not send it; use one of route, team, app, key, "
-        "template, tools, images, turn, max_tokens, or name it tag_... and send it in Request.tags"
+        "template, tools, toolset, response_format, images, turn, max_tokens, hour, or name it tag_... "
+        "and send it in Request.tags"
     )
 
 
@@ -197,6 +198,15 @@ def test_tags_may_be_features(project: Project, attempt: Any, stored: Any) -> No
 
     assert joined.request_columns == [
         "tag_app",
-        *("route", "team", "app", "key", "template", "tools", "images", "turn", "max_tokens", "text"),
+        *("route", "team", "app", "key", "template", "tools", "toolset", "response_format", "images", "turn"),
+        *("max_tokens", "hour", "text"),
     ]
     assert joined.rows.select("tag_app", "route", "team").rows() == [("search!", "maths", "search")]
+
+
+def test_the_hour_of_a_request_is_that_of_utc(project: Project, attempt: Any, stored: Any) -> None:
+    stored(project, [attempt(0)])
+
+    row = features.join(project).rows.row(0, named=True)
+
+    assert row["hour"] == row["start_time"].astimezone(UTC).hour

@@ -117,7 +117,7 @@ def judgement() -> Callable[..., Judgement]:
             "metrics": {metric: {"dr": estimate(*ends)} for metric, ends in metrics.items()},
             "ess": 1000.0,
             "max_weight_share": 0.01,
-            "verdict": "can tell",
+            "verdict": "trust",
             "reasons": [],
             "endpoint_shares": {"openai/gpt-big": 0.5, "anthropic/claude": 0.5},
         } | more

@@ -2,7 +2,7 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fairlead.reports import charts, gapchart
@@ -49,6 +49,8 @@ def test_days_are_shown_in_utc_whatever_the_clock_here(monkeypatch: pytest.Monke
 
 
 @settings(max_examples=15, deadline=None)
+@example("0\x1f\U00012544\U00010000 0\x1f\x1f")
+@example("\U0001f680" * 40)
 @given(st.text(min_size=1, max_size=40) | st.text(st.characters(categories=["Cc", "Cs", "Cn"]), min_size=1, max_size=5))
 def test_no_name_can_break_a_drawing(name: str) -> None:
     wide, _ = drawings(charts.quality([MEAN | {"name": name}], []))

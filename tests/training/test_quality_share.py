@@ -27,7 +27,7 @@ def labels(scene: Market, seen: np.ndarray | None = None) -> Labels:
     weight = np.ones(scene.outcome.shape, np.float32) if seen is None else seen.astype(np.float32)
     rows = np.arange(len(weight))
     score = (scene.outcome * weight).astype(np.float32)
-    return Labels(score=score, weight=weight, row=rows, request=rows, fold=rows % 4, group=rows)
+    return Labels(score=score, weight=weight, row=rows, request=rows, fold=rows % 4, group=rows, sure=weight > 0)
 
 
 def one_label(scene: Market, quality: np.ndarray) -> tuple[Market, Labels]:

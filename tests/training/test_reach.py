@@ -88,6 +88,18 @@ def test_even_feedback_and_too_little_of_it_change_nothing(make_frame: Any):
     assert by_reach(replace(even, askable=None), 4).said == ()
 
 
+def test_a_column_that_nobody_sends_is_no_obstacle(make_frame: Any):
+    frame, _ = told(make_frame, mostly_long, bent)
+    text = frame.batch.text.copy()
+    text[:, 5] = np.nan
+
+    found = reach_of(replace(frame, batch=replace(frame.batch, text=text)))
+    empty = reach_of(replace(frame, batch=replace(frame.batch, text=np.full_like(text, np.nan))))
+
+    assert found.weight is not None
+    assert empty is not None
+
+
 def test_a_request_whose_feedback_may_still_come_counts_neither_way(make_frame: Any):
     frame, _ = told(make_frame, lambda words, route: np.full(N, 0.5), bent)
     young = np.arange(N) >= N // 2

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from fairlead.cli import doctor, keys, lab, money, receive, registry, show, stages, watch
+from fairlead.cli import doctor, keys, lab, money, publishing, receive, registry, serve, show, stages, watch, weights
 from fairlead.errors import FairleadError, UsageError
 
 __all__ = ["app", "main"]
@@ -27,7 +27,10 @@ app = typer.Typer(
 )
 for _command in (
     *stages.COMMANDS,
+    *publishing.COMMANDS,
+    *weights.COMMANDS,
     *receive.COMMANDS,
+    *serve.COMMANDS,
     *money.COMMANDS,
     *registry.COMMANDS,
     *lab.COMMANDS,

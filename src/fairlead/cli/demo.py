@@ -44,7 +44,7 @@ def run(folder: Path, requests: int) -> None:
         tell("training predictors", 0.3)
         trained = training.train(here)
         tell("publishing a snapshot", 0.8)
-        tuned = evaluation.tune(here)
+        tuned = evaluation.tune(here, frontier=True)
         published = publish.publish(here, policy=tuned.policy, parameters=tuned.parameters, lineage=tuned.baselines)
         tell("judging policies", 0.85)
         judged = evaluation.judge(here, truth=made.truth)

@@ -32,7 +32,7 @@ def simulate(
     matrix: Annotated[
         Path | None, typer.Option(help="A full routing matrix (Parquet); without one, a synthetic one.")
     ] = None,
-    requests: Annotated[int | None, typer.Option(min=1, help="How many; default: every prompt, or 10,000.")] = None,
+    requests: Annotated[int | None, typer.Option(min=1, help="How many; default: every prompt, or 5,000.")] = None,
     endpoints: Annotated[int, typer.Option(min=2, help="How many endpoints to choose from.")] = 6,
     models: Annotated[
         str | None, typer.Option(help="The matrix's models to use, by name, separated by commas.")
@@ -41,15 +41,44 @@ def simulate(
     logging: Annotated[str, typer.Option(help="uniform, epsilon, boltzmann or deterministic.")] = "boltzmann",
     exploration: Annotated[float, typer.Option(min=0, max=1, help="Share of even exploration.")] = 0.1,
     traces: Annotated[Path | None, typer.Option(help="Folder of traces to draw arrivals and latencies from.")] = None,
+    lengths: Annotated[
+        str, typer.Option(help="Lengths and bursts: words (the prompts' own), azure-conv, azure-code, mooncake.")
+    ] = "words",
+    load: Annotated[float, typer.Option(min=0, help="Calls in flight at each endpoint, on average; 0: no load.")] = 0,
+    slots: Annotated[int, typer.Option(min=1, help="Calls that an endpoint answers at once; others wait.")] = 16,
+    event: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What changes, repeatable: outage, slow, price, drift, longer, arrives, retires, mix; as in "
+            "'outage provider=openai from=3d for=2h', 'price model=gpt-4.1 factor=0.5 from=7d', "
+            "'drift model=gpt-4.1 route=code quality=-0.1 from=5d', 'mix route=code factor=3 from=5d'."
+        ),
+    ] = None,
+    feedback_share: Annotated[float, typer.Option(min=0, max=1, help="Share of answers that get a score.")] = 1,
+    feedback_delay: Annotated[float, typer.Option(min=0, help="Median hours until a score; log-normal.")] = 2,
+    feedback_bias: Annotated[
+        float, typer.Option(help="Log-odds by which a score of 0 is likelier to be given than a score of 1.")
+    ] = 0,
+    judge_noise: Annotated[
+        float | None, typer.Option(min=0, help="Adds a judge of half the answers, with errors of this deviation.")
+    ] = None,
+    preferences: Annotated[float, typer.Option(min=0, max=1, help="Share of answers voted on in pairs.")] = 0,
+    log_format: Annotated[
+        str,
+        typer.Option("--format", help="Whose log it is: litellm, portkey, openrouter, envoy, kong, helicone, otlp, …"),
+    ] = "litellm",
     seed: Annotated[int, typer.Option(help="Equal seeds give equal bytes.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Replay a routing matrix as a gateway's log under a randomised policy whose truth is known."""
+    """Write a gateway's log whose truth is known: traffic, failures, prices and quality that change as you say."""
     from fairlead.evaluation import simulate as stage
 
     chosen: int | tuple[str, ...] = endpoints
     if models:
         chosen = tuple(name.strip() for name in models.split(",") if name.strip())
+    said = stage.Opinions(
+        share=feedback_share, delay_h=feedback_delay, bias=feedback_bias, judge_noise=judge_noise, votes=preferences
+    )
     with show.progress("simulating", quiet=as_json) as tell:
         done = stage.run(
             out,
@@ -61,14 +90,21 @@ def simulate(
             exploration=exploration,
             seed=seed,
             traces=traces,
+            lengths=lengths,
+            load=stage.Load(in_flight=load, slots=slots),
+            events=[stage.parse(one) for one in event or ()],
+            opinions=said,
+            log_format=log_format,
             progress=lambda at, total: tell(f"{at:,} attempts", at / max(total, 1)),
         )
+    lacking = done.lacking
     words = show.fields(
         {
             "requests": f"{done.requests:,} ({done.attempts:,} attempts)",
             "endpoints": ", ".join(done.endpoints),
             "log": done.log,
-            "feedback": done.feedback,
+            **({"without": f"{lacking} (not in a {log_format} log)"} if lacking else {}),
+            **done.opinions,
             "prices": f"{done.prices} (copy to data/prices.contract.csv)",
             "truth": done.truth,
         }

@@ -1,4 +1,4 @@
-"""The stages of the loop: init, ingest, build, train, publish, judge, decide, report, health."""
+"""The stages of the loop: init, ingest, build, train, judge, decide, report, health."""
 
 from __future__ import annotations
 
@@ -146,49 +146,41 @@ def _trained(report: Any) -> str:
     return "\n".join(lines)
 
 
-def publish(
-    goal: Annotated[
-        str | None, typer.Option(help="status_quo: no worse than now; best_single: than the best endpoint; floor.")
-    ] = None,
-    floor: Annotated[float | None, typer.Option(help="With --goal floor: the share of its quality to keep.")] = None,
-    usd_price: Annotated[float | None, typer.Option(help="Quality given up for a dollar, instead of a goal.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Publish the champions as one snapshot: compiled, audited against their boosters, then swapped in."""
-    from fairlead import evaluation
-    from fairlead import publish as stage
-
-    here = project.find()
-    tuned = evaluation.tune(here, goal=goal, floor=floor)
-    if usd_price is not None:
-        done = stage.publish(here, parameters={"usd_price": usd_price}, lineage=tuned.baselines)
-    else:
-        done = stage.publish(here, policy=tuned.policy, parameters=tuned.parameters, lineage=tuned.baselines)
-    words = show.fields(
-        {
-            "snapshot": f"{done.path} ({done.bytes / 1024:,.0f} KiB)",
-            "version": f"{done.version}, sha256 {done.sha256[:16]}...",
-            "endpoints": f"{len(done.endpoints)}: {', '.join(done.endpoints)}",
-            "policy": f"{done.policy} {done.parameters}",
-            "because": tuned.reason if usd_price is None else "you set the price",
-            "audit": f"{done.rows_audited:,} rows, largest difference from LightGBM {done.largest_difference:.1e}",
-        }
-    )
-    show.result(done, words, as_json)
-
-
 def judge(
     truth: Annotated[Path | None, typer.Option(help="A simulation's truth.parquet, to compare with.")] = None,
     since: Annotated[datetime.datetime | None, typer.Option(help="Judge requests after this moment (UTC).")] = None,
+    candidate: Annotated[
+        bool, typer.Option("--candidate", help="Ask every gate of the candidate: promote, hold or refuse.")
+    ] = False,
+    agree: Annotated[
+        list[str] | None, typer.Option(help="With --candidate: a gate whose hold you agree to; may be given again.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Value the published policy and the baselines on logged requests, with intervals."""
+    """Value the published policy and the baselines on logged requests, with intervals.
+
+    With --candidate: let the gates rule on the candidate beside it; exit 1 unless they all let it pass.
+    """
     from fairlead import evaluation
     from fairlead.evaluation import table
 
+    if candidate:
+        _rule(agree or [], as_json)
+        return
     moment = since.replace(tzinfo=datetime.UTC) if since and since.tzinfo is None else since
     found = evaluation.judge(project.find(), truth=truth, since=moment)
     show.result(found, table.render(found), as_json)
+
+
+def _rule(agree: list[str], as_json: bool) -> None:
+    from fairlead.evaluation import gates
+    from fairlead.scoring.snapshot import CANDIDATE
+
+    here = project.find()
+    ruling = gates.rule(here, here.published / CANDIDATE, agree=agree)
+    show.result(ruling, gates.render(ruling), as_json)
+    if ruling.verdict != "promote":
+        raise typer.Exit(1)
 
 
 def decide(
@@ -279,4 +271,4 @@ def health(
 
 
 _MARKS: Final = {"fine": "fine", "look": "LOOK", "bad": "BAD ", "none": "   –"}
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (init, ingest, build, train, publish, judge, decide, report, health)
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (init, ingest, build, train, judge, decide, report, health)

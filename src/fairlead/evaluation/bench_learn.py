@@ -42,6 +42,7 @@ class Learned(Struct, frozen=True, kw_only=True):
     stand_in: Array | None
     singles: Array  # mean quality (K,) on the training prompts
     reports: dict[str, dict[str, Any]]
+    predicted: dict[str, Array]  # by head: what it says of each training prompt out of fold, (prompts, K)
 
 
 def learn(frame: Frame, models: Path, labels: str) -> Learned:
@@ -71,10 +72,11 @@ def learn(frame: Frame, models: Path, labels: str) -> Learned:
     )
     check(snapshot, predictors, audit_rows(snapshot))
     singles = _means(frame, frame.targets["quality"])
+    predicted = {name: _out_of_fold(frame, head, full) for name, head in fitted.items()}
     stand_in = None if np.isfinite(frame.targets["cost_usd"]).any() else singles
     return Learned(
         snapshot=snapshot,
-        training=_training(frame, fitted, rates, stand_in, full),
+        training=_training(frame, fitted, predicted, rates, stand_in, full),
         table=_table_training(frame, stand_in, full),
         stand_in=stand_in,
         singles=singles,
@@ -82,6 +84,7 @@ def learn(frame: Frame, models: Path, labels: str) -> Learned:
             name: {"serve": head.serve, "trees": head.trees, **head.metrics, "reason": getattr(head, "reason", "")}
             for name, head in fitted.items()
         },
+        predicted=predicted,
     )
 
 
@@ -131,9 +134,13 @@ def _endpoints(frame: Frame, rates: Array | None) -> list[Endpoint]:
 
 
 def _training(
-    frame: Frame, fitted: dict[str, FittedHead], rates: Array | None, stand_in: Array | None, full: bool
+    frame: Frame,
+    fitted: dict[str, FittedHead],
+    predicted: dict[str, Array],
+    rates: Array | None,
+    stand_in: Array | None,
+    full: bool,
 ) -> Training:
-    predicted = {name: _out_of_fold(frame, head, full) for name, head in fitted.items()}
     quality = predicted["quality"]
     if "cost_usd" in predicted:
         cost = predicted["cost_usd"] * _scale(fitted["cost_usd"])

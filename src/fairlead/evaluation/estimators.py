@@ -5,7 +5,9 @@ The words are the field's (Open Bandit Pipeline's): each estimator takes a `Logg
 
 | name | value | source |
 |---|---|---|
+| replay | mean of r where the policy would have done the same | Li et al. 2011; for uniform logs |
 | ips | mean(w r) | Horvitz and Thompson 1952 |
+| clipped_ips | mean(min(w, tau) r) | Ionides 2008; biased low |
 | snips | mean(w r) / mean(w) | Swaminathan and Joachims 2015 |
 | direct | mean(sum_a pi(a) q(a)) | the model alone; no interval of it is to be trusted |
 | doubly_robust | direct + mean(w (r - q)) | Dudik, Langford and Li 2011 |
@@ -32,11 +34,13 @@ from fairlead.evaluation.intervals import Statistic, Vector, mean
 __all__ = [
     "ESTIMATORS",
     "Logged",
+    "clipped_ips",
     "contributions",
     "direct",
     "doubly_robust",
     "ips",
     "pseudo_outcomes",
+    "replay",
     "self_normalised_dr",
     "snips",
     "switch_dr",
@@ -64,9 +68,19 @@ class Logged(Struct, frozen=True, kw_only=True, eq=False):
         return self.target / self.propensity
 
 
+def replay(log: Logged) -> Statistic:
+    """Replay: the mean of the requests on which the policy agrees with the log; right only of uniform logs."""
+    return _normalised("replay", np.zeros(len(log.reward)), log.target * log.reward, log.target)
+
+
 def ips(log: Logged) -> Statistic:
     """Inverse propensity scoring: unbiased, wide."""
     return mean("ips", log.weight * log.reward)
+
+
+def clipped_ips(log: Logged, tau: float = 20.0) -> Statistic:
+    """IPS whose weights end at `tau`: narrow, and too low by what the heavier ones would have said."""
+    return mean("clipped_ips", np.minimum(log.weight, tau) * log.reward)
 
 
 def snips(log: Logged) -> Statistic:
@@ -100,7 +114,9 @@ def switch_dr(log: Logged, tau: float = 20.0) -> Statistic:
 
 
 ESTIMATORS: Final[dict[str, Callable[[Logged], Statistic]]] = {
+    "replay": replay,
     "ips": ips,
+    "clipped_ips": clipped_ips,
     "snips": snips,
     "direct": direct,
     "doubly_robust": doubly_robust,

@@ -19,7 +19,17 @@ from msgspec import Struct
 
 from fairlead.errors import EvidenceError
 
-__all__ = ["Estimate", "Interval", "Statistic", "Vector", "bootstrap", "empirical_bernstein", "mean", "normal"]
+__all__ = [
+    "Estimate",
+    "Interval",
+    "Statistic",
+    "Vector",
+    "bootstrap",
+    "clustered",
+    "empirical_bernstein",
+    "mean",
+    "normal",
+]
 
 Vector: TypeAlias = npt.NDArray[np.float64]
 
@@ -95,6 +105,32 @@ def mean(name: str, values: Vector) -> Statistic:
     """
     values = np.asarray(values, dtype=np.float64)
     return Statistic(name=name, columns=values[:, None], of_means=_first, contributions=values, linear=True)
+
+
+def clustered(statistic: Statistic, group: npt.NDArray[Any]) -> Statistic:
+    """Give the same value with whole groups (n,) in place of requests, for every interval (Liang and Zeger 1986).
+
+    Requests of one user or conversation are not independent: as single requests they would make intervals too narrow.
+
+    >>> same = mean("quality", np.repeat([0.0, 1.0, 1.0, 0.0], 100))
+    >>> clustered(same, np.repeat([0, 1, 2, 3], 100)).standard_error > 5 * same.standard_error
+    True
+    """
+    if len(group) != statistic.n:
+        raise EvidenceError(f"{statistic.name}: {len(group)} groups for {statistic.n} requests; give one a request")
+    names, which = np.unique(group, return_inverse=True)
+    scale = len(names) / statistic.n
+
+    def sums(values: Vector) -> Vector:
+        return np.bincount(which, weights=values, minlength=len(names)).astype(np.float64) * scale
+
+    return Statistic(
+        name=statistic.name,
+        columns=np.stack([sums(column) for column in statistic.columns.T], axis=1),
+        of_means=statistic.of_means,
+        contributions=sums(statistic.contributions),
+        linear=statistic.linear,
+    )
 
 
 def normal(statistic: Statistic, level: float = 0.95) -> tuple[float, float]:

@@ -5,54 +5,28 @@ from __future__ import annotations
 import datetime
 import os
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any
 
 import numpy as np
-from msgspec import Struct
+from msgspec import structs
 
 from fairlead import features
-from fairlead.errors import EvidenceError
-from fairlead.evaluation import baselines, comparison, estimators, judgement, overlap, simulate
-from fairlead.evaluation.estimators import Logged
-from fairlead.evaluation.intervals import Statistic, mean
-from fairlead.evaluation.judgement import Judgement, Metric, PolicyJudgement, Reading, Window
+from fairlead.evaluation import baselines, judgement, simulate
+from fairlead.evaluation.case import Case, case_of
+from fairlead.evaluation.judgement import Judgement, PolicyJudgement, Window
+from fairlead.evaluation.net import overheads
+from fairlead.evaluation.plan import Exploration, explorations
+from fairlead.evaluation.reached import feedback_of
 from fairlead.evaluation.replay import Replay, replay
+from fairlead.evaluation.valued import Kind, Valued, judged, status_quo, value
 from fairlead.project import Project
 from fairlead.scoring.policies import make
-from fairlead.scoring.predict import Candidates, Predictor
+from fairlead.scoring.predict import Predictor
 from fairlead.scoring.snapshot import Snapshot, open_published
 
 __all__ = ["judge", "latest"]
 
 Array = np.ndarray[Any, Any]
-METRICS: Final = ("quality", "cost_usd", "latency_s")
-_ESTIMATORS: Final = {
-    "ips": estimators.ips,
-    "snips": estimators.snips,
-    "dm": estimators.direct,
-    "dr": estimators.doubly_robust,
-}
-Kind = Literal["status_quo", "baseline", "candidate"]
-
-
-class _Case(Struct, frozen=True, kw_only=True):
-    """The requests, what is predicted of them, and what the log says of its own choices."""
-
-    log: Replay
-    predicted: Candidates
-    truth: simulate.Truth | None
-    usable: dict[str, Array]  # by metric: the requests whose outcome and propensity are known
-    observed: dict[str, Statistic]  # by metric: what the log itself had on those requests
-
-
-class _Valued(Struct, frozen=True, kw_only=True):
-    """A policy's estimates by metric and estimator, and whether the log supports them."""
-
-    statistics: dict[str, dict[str, Statistic]]
-    verdict: overlap.Verdict
-
-    def dr(self, metric: str) -> Statistic | None:
-        return self.statistics[metric].get("dr")
 
 
 def judge(project: Project, *, truth: Path | None = None, since: datetime.datetime | None = None) -> Judgement:
@@ -66,18 +40,18 @@ def judge(project: Project, *, truth: Path | None = None, since: datetime.dateti
     trained = snapshot.manifest.lineage.get("trained_until")
     # Judging before the training's end would let predictors recite what they learned, so `since` only shortens.
     cut = max((m for m in (since, datetime.datetime.fromisoformat(trained) if trained else None) if m), default=None)
-    log = replay(features.join(project, states=()), snapshot.endpoints, cut)
-    usable = _usable(log)
-    case = _Case(
-        log=log,
-        predicted=Predictor(snapshot).candidates(log.batch),
-        truth=simulate.truth_arrays(truth, log.request_ids, snapshot.endpoints) if truth else None,
-        usable=usable,
-        observed={name: mean("status_quo", log.outcomes[name][rows]) for name, rows in usable.items() if rows.any()},
+    joined = features.join(project, states=())
+    log = replay(joined, snapshot.endpoints, cut)
+    predicted = Predictor(snapshot).candidates(log.batch)
+    case = case_of(
+        log,
+        predicted,
+        simulate.truth_arrays(truth, log.request_ids, snapshot.endpoints) if truth else None,
+        feedback_of(log, joined),
+        _routes(log),
     )
-    policies = _policies(case, snapshot)
-    valued = {name: _valued(case, chances) for name, _, chances in policies}
-    candidate = valued[snapshot.manifest.policy]
+    policies = [value(case, name, kind, chances) for name, kind, chances in _policies(case, snapshot)]
+    candidate = policies[0]
     found = Judgement(
         judged_at=datetime.datetime.now(datetime.UTC),
         window=Window(start=log.start, end=log.end),
@@ -85,15 +59,26 @@ def judge(project: Project, *, truth: Path | None = None, since: datetime.dateti
         propensities_share=float(np.isfinite(log.propensity).mean()),
         candidate=snapshot.manifest.policy,
         policies=[
-            _status_quo(case, candidate),
-            *(
-                _judged(case, name, kind, chances, valued[name], candidate if kind == "baseline" else None)
-                for name, kind, chances in policies
-            ),
+            status_quo(case, candidate),
+            *(_netted(project, case, snapshot, one, candidate) for one in policies),
         ],
+        feedback=case.feedback.told,
+        plan=[] if candidate.verdict.verdict == "trust" else _plan(case, candidate),
     )
     _keep(project, found)
     return found
+
+
+def _netted(project: Project, case: Case, snapshot: Snapshot, own: Valued, candidate: Valued) -> PolicyJudgement:
+    """Judge a policy; of the candidate also say what its savings have to pay for."""
+    if own is not candidate:
+        return judged(case, own, candidate)
+    found, now = judged(case, own, None), case.log.outcomes["cost_usd"]
+    saved = None
+    if found.savings_share is not None and found.savings_share.value is not None:
+        saved = found.savings_share.value * float(np.nansum(now))
+    costs = overheads(project, case.log, own.chances, list(snapshot.manifest.endpoints), saved)
+    return structs.replace(found, overheads=costs)
 
 
 def latest(project: Project) -> Judgement | None:
@@ -102,7 +87,7 @@ def latest(project: Project) -> Judgement | None:
     return judgement.from_json(path.read_bytes(), path) if path.is_file() else None
 
 
-def _policies(case: _Case, snapshot: Snapshot) -> list[tuple[str, Kind, Array]]:
+def _policies(case: Case, snapshot: Snapshot) -> list[tuple[str, Kind, Array]]:
     """Give each policy's choices (n, K). What baselines stand on was chosen on training data, at publish."""
     lineage, manifest = snapshot.manifest.lineage, snapshot.manifest
     n, names = len(case.log), list(snapshot.endpoints)
@@ -114,6 +99,10 @@ def _policies(case: _Case, snapshot: Snapshot) -> list[tuple[str, Kind, Array]]:
     found.append(("category_table", "baseline", table))
     known = {name: names.index(lineage[name]) for name in ("best_single", "all_cheap") if lineage.get(name) in names}
     found += [(name, "baseline", baselines.single(n, len(names), column)) for name, column in known.items()]
+    cheapest = np.where(case.predicted.eligible, case.predicted.cost_usd, np.inf)
+    feasible = np.isfinite(cheapest).any(axis=1)
+    if feasible.all():
+        found.append(("cheapest_feasible", "baseline", np.eye(len(names))[cheapest.argmin(axis=1)]))
     if len(known) == 2:
         cost, quality = case.predicted.cost_usd.mean(axis=0), case.predicted.quality.mean(axis=0)
         target = float((candidate * np.nan_to_num(case.predicted.cost_usd)).sum(axis=1).mean())
@@ -123,121 +112,34 @@ def _policies(case: _Case, snapshot: Snapshot) -> list[tuple[str, Kind, Array]]:
     return found
 
 
-def _usable(log: Replay) -> dict[str, Array]:
-    """Say which requests each metric can be judged on: outcome and propensity known."""
-    known = np.isfinite(log.propensity) & (log.propensity > 0)
-    return {name: known & np.isfinite(log.outcomes[name]) for name in METRICS}
-
-
-def _status_quo(case: _Case, candidate: _Valued) -> PolicyJudgement:
-    """The log itself: plain means of what happened, over every request with an outcome."""
-    metrics = {}
-    for name in METRICS:
-        seen = case.log.outcomes[name][np.isfinite(case.log.outcomes[name])]
-        value = judgement.reading(mean(name, seen).estimate()) if len(seen) > 1 else None
-        metrics[name] = Metric(ips=value, snips=value, dr=value)
-    shares = np.bincount(case.log.endpoint + 1, minlength=len(case.predicted.endpoints) + 1)[1:] / max(len(case.log), 1)
-    return PolicyJudgement(
-        name="status_quo",
-        kind="status_quo",
-        metrics=metrics,
-        ess=float(len(case.log)),
-        max_weight_share=1 / len(case.log),
-        verdict="can tell",
-        reasons=[],
-        candidate_savings_share=_against(candidate.dr("cost_usd"), case.observed.get("cost_usd"), candidate.verdict),
-        candidate_quality_change=_against(
-            candidate.dr("quality"), case.observed.get("quality"), candidate.verdict, True
-        ),
-        endpoint_shares=dict(zip(case.predicted.endpoints, shares.tolist(), strict=True)),
+def _plan(case: Case, candidate: Valued) -> list[Exploration]:
+    """What would make the logs tell of the candidate: what is run now is what was logged."""
+    log = case.log
+    placed = log.endpoint >= 0
+    if not placed.any():
+        return []
+    now = np.zeros(candidate.chances.shape)
+    now[np.arange(len(log)), np.maximum(log.endpoint, 0)] = 1.0
+    days = max((log.end - log.start).total_seconds() / 86_400, 1e-6)
+    return explorations(
+        candidate.chances[placed],
+        now[placed],
+        case.predicted.quality[placed],
+        case.predicted.cost_usd[placed],
+        case.predicted.endpoints,
+        len(log) / days,
     )
 
 
-def _valued(case: _Case, chances: Array) -> _Valued:
-    """Estimate every metric of a policy's choices (n, K), and say how far the log supports it."""
-    target = np.where(case.log.endpoint >= 0, chances[np.arange(len(chances)), case.log.endpoint], 0.0)
-    known = np.isfinite(case.log.propensity)
-    weight = target[known] / case.log.propensity[known]
-    return _Valued(
-        statistics={metric: _statistics(case, metric, chances, target) for metric in METRICS},
-        verdict=overlap.verdict(weight, propensities_share=float(known.mean())),
+def _routes(log: Replay) -> Array:
+    """Give each request's route as a code (n,), NaN where it names none."""
+    named = log.batch.scalars.get("route")
+    if named is None:
+        return np.full(len(log), np.nan)
+    codes: dict[Any, int] = {}
+    return np.array(
+        [np.nan if name is None else codes.setdefault(name, len(codes)) for name in named], dtype=np.float64
     )
-
-
-def _judged(
-    case: _Case,
-    name: str,
-    kind: Kind,
-    chances: Array,
-    valued: _Valued,
-    candidate: _Valued | None,
-) -> PolicyJudgement:
-    true = simulate.true_value(case.truth, chances) if case.truth else None
-    truths = {} if true is None else {"quality": true.quality, "cost_usd": true.cost_usd, "latency_s": true.duration_s}
-    verdict = valued.verdict
-    both = verdict if candidate is None or not verdict.can_tell else candidate.verdict
-    return PolicyJudgement(
-        name=name,
-        kind=kind,
-        metrics={
-            metric: Metric(
-                # The direct method's interval is about the requests, not about the model being wrong: none is shown.
-                **{
-                    which: Reading(s.value) if which == "dm" else judgement.reading(s.estimate(), verdict)
-                    for which, s in found.items()
-                },
-                truth=_finite(truths.get(metric)),
-            )
-            for metric, found in valued.statistics.items()
-        },
-        ess=verdict.ess,
-        max_weight_share=verdict.max_weight_share,
-        verdict=verdict.verdict,
-        reasons=[*verdict.reasons, *verdict.remedies],
-        savings_share=_against(valued.dr("cost_usd"), case.observed.get("cost_usd"), verdict),
-        quality_change=_against(valued.dr("quality"), case.observed.get("quality"), verdict, True),
-        candidate_savings_share=_against(candidate.dr("cost_usd"), valued.dr("cost_usd"), both) if candidate else None,
-        candidate_quality_change=(
-            _against(candidate.dr("quality"), valued.dr("quality"), both, True) if candidate else None
-        ),
-        endpoint_shares=dict(zip(case.predicted.endpoints, chances.mean(axis=0).tolist(), strict=True)),
-    )
-
-
-def _statistics(case: _Case, metric: str, chances: Array, target: Array) -> dict[str, Statistic]:
-    rows = case.usable[metric]
-    if rows.sum() < 2:
-        return {}
-    predicted = getattr(case.predicted, metric)
-    # Any prediction keeps the doubly robust estimate valid: an unknown one is as good as its endpoints' mean.
-    filled = np.where(
-        np.isfinite(predicted), predicted, np.nan_to_num(np.nanmean(predicted)) if np.isfinite(predicted).any() else 0.0
-    )
-    log = Logged(
-        reward=case.log.outcomes[metric][rows],
-        propensity=case.log.propensity[rows],
-        target=target[rows],
-        predicted_logged=filled[np.arange(len(filled)), case.log.endpoint][rows],
-        predicted_target=(chances * filled).sum(axis=1)[rows],
-    )
-    return {name: estimator(log) for name, estimator in _ESTIMATORS.items()}
-
-
-def _against(
-    new: Statistic | None, old: Statistic | None, verdict: overlap.Verdict, quality: bool = False
-) -> Reading | None:
-    """Compare two policies on the same requests: the share of cost saved, or the change of quality."""
-    if new is None or old is None:
-        return None
-    try:
-        pair = comparison.quality_change(new, old) if quality else comparison.savings_share(new, old)
-    except EvidenceError:
-        return None  # a spend that cannot be told from zero has no share to save
-    return judgement.reading(pair.estimate(), verdict)
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not np.isfinite(value) else value
 
 
 def _keep(project: Project, found: Judgement) -> None:

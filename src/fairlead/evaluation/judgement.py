@@ -14,9 +14,12 @@ from msgspec import Struct, field
 
 from fairlead.errors import ReadError
 from fairlead.evaluation.intervals import Estimate
+from fairlead.evaluation.net import Overheads
 from fairlead.evaluation.overlap import Verdict
+from fairlead.evaluation.plan import Exploration
+from fairlead.evaluation.sensitivity import Bounds
 
-__all__ = ["Judgement", "Metric", "PolicyJudgement", "Reading", "Window", "from_json", "reading", "to_json"]
+__all__ = ["Judgement", "Metric", "PolicyJudgement", "Reading", "Slice", "Window", "from_json", "reading", "to_json"]
 
 
 class Reading(Struct, frozen=True):
@@ -30,11 +33,25 @@ class Reading(Struct, frozen=True):
 class Metric(Struct, frozen=True, kw_only=True):
     """One metric of one policy, by each estimator that could be used; `truth` only where a simulation knows it."""
 
+    replay: Reading | None = None
     ips: Reading | None = None
     snips: Reading | None = None
     dm: Reading | None = None
     dr: Reading | None = None
+    sndr: Reading | None = None
+    switch: Reading | None = None
+    dr_cf: Reading | None = None
     truth: float | None = None
+
+
+class Slice(Struct, frozen=True, kw_only=True):
+    """A route, team, language or day: how quality would change there against the log."""
+
+    kind: str
+    name: str
+    requests: int
+    ess: float
+    quality_change: Reading
 
 
 class PolicyJudgement(Struct, frozen=True, kw_only=True):
@@ -42,16 +59,20 @@ class PolicyJudgement(Struct, frozen=True, kw_only=True):
 
     name: str
     kind: Literal["status_quo", "baseline", "candidate"]
-    metrics: dict[str, Metric]  # quality (0..1), cost_usd, latency_s: means a request
+    metrics: dict[str, Metric]  # quality (0..1), cost_usd, latency_s, failure (0..1): means a request
+    latency_p95_s: Reading | None = None
     ess: float
     max_weight_share: float
-    verdict: Literal["can tell", "cannot tell"]
+    verdict: Literal["trust", "weak", "cannot tell"]
     reasons: list[str]
     savings_share: Reading | None = None  # of the status quo's cost
     quality_change: Reading | None = None  # to the status quo, 0.01 = one point
     candidate_savings_share: Reading | None = None  # of this policy's cost, were the candidate in its place
     candidate_quality_change: Reading | None = None  # the candidate's quality less this policy's
     endpoint_shares: dict[str, float]
+    slices: list[Slice] = []  # of the candidate
+    overheads: Overheads | None = None  # of the candidate: what its savings have to pay for
+    sensitivity: dict[str, list[Bounds]] = {}  # by metric, where the log kept no propensities; bounds, no interval
 
 
 class Window(Struct, frozen=True, kw_only=True):
@@ -70,6 +91,8 @@ class Judgement(Struct, frozen=True, kw_only=True):
     propensities_share: float
     candidate: str
     policies: list[PolicyJudgement]
+    feedback: str = ""  # who got feedback, and what was done about it
+    plan: list[Exploration] = []  # what would make the logs tell of the candidate, where they cannot
 
     def policy(self, name: str) -> PolicyJudgement:
         """Give the policy of that name; KeyError when it was not judged."""

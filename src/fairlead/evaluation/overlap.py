@@ -15,8 +15,9 @@ from msgspec import Struct
 from fairlead.errors import EvidenceError
 from fairlead.evaluation.intervals import Vector
 
-__all__ = ["Limits", "Verdict", "effective_sample_size", "max_weight_share", "unsupported_share", "verdict"]
+__all__ = ["MISSING", "Limits", "Verdict", "effective_sample_size", "max_weight_share", "unsupported_share", "verdict"]
 
+MISSING: Final = 0.05  # share of unknown propensities from which a log has none
 _CANARY_SHARE: Final = 0.05
 _DOUBT: Final = 3.5  # standard errors of the mean weight from 1 before the propensities are doubted
 
@@ -28,13 +29,16 @@ class Limits(Struct, frozen=True, kw_only=True):
     good_ess: float = 140.0  # what a plan aims at
     max_weight_share: float = 0.05
     unsupported_share: float = 0.01  # of the policy's choices, never explored: the model's word alone
-    missing_propensities_share: float = 0.05
+    missing_propensities_share: float = MISSING
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """Whether an interval may be shown, why not, and what would change that."""
+    """Whether an interval may be shown, why not, and what would change that.
 
-    verdict: Literal["can tell", "cannot tell"]
+    `weak` shows one, from an effective sample size at which intervals still cover a little less than they say.
+    """
+
+    verdict: Literal["trust", "weak", "cannot tell"]
     n: int
     ess: float
     max_weight_share: float
@@ -47,11 +51,12 @@ class Verdict(Struct, frozen=True, kw_only=True):
     @property
     def can_tell(self) -> bool:
         """Whether an interval may be shown."""
-        return self.verdict == "can tell"
+        return self.verdict != "cannot tell"
 
     def __str__(self) -> str:
         if self.can_tell:
-            return f"Your logs can tell: {self.n} requests count for {self.ess:.0f} of this policy's own."
+            how = "" if self.verdict == "trust" else " by a little"
+            return f"Your logs can tell{how}: {self.n} requests count for {self.ess:.0f} of this policy's own."
         return f"Your logs cannot tell: {'; '.join(self.reasons)}. To change that: {'; or '.join(self.remedies)}."
 
 
@@ -100,7 +105,7 @@ def verdict(
     if len(weight) == 0:
         return _nothing(propensities_share)
     found = Verdict(
-        verdict="can tell",
+        verdict="trust",
         n=len(weight),
         ess=effective_sample_size(weight),
         max_weight_share=max_weight_share(weight),
@@ -114,7 +119,7 @@ def verdict(
     wrong, repair = _wrong(found, weight, unsupported is not None, limits)
     reasons, remedies = thin + wrong, more + repair
     return Verdict(
-        verdict="cannot tell" if reasons else "can tell",
+        verdict="cannot tell" if reasons else "weak" if found.ess < limits.good_ess else "trust",
         n=found.n,
         ess=found.ess,
         max_weight_share=found.max_weight_share,

@@ -31,6 +31,9 @@ class Replay(Struct, frozen=True, kw_only=True):
     endpoint: Array
     propensity: Array
     outcomes: dict[str, Array]
+    time: Array  # when each started, in seconds
+    group: Array  # equal for equal prompts
+    waited_s: Array  # how long after its start the last word on its quality came, NaN where none did
     start: datetime.datetime
     end: datetime.datetime
     left_out: int  # requests whose prompt had been learned from
@@ -51,8 +54,11 @@ def replay(
     if until is not None:
         late = late & (pl.col("start_time") <= until)
     requests = rows.group_by("request_id", maintain_order=True).agg(
-        pl.exclude("quality", "cost_usd", "duration_s").first(),
-        pl.col("quality").drop_nulls().last(),
+        pl.exclude("quality", "quality_measured", "quality_at", "cost_usd", "duration_s", "failed").first(),
+        # Right in the mean, where `quality` is drawn to what is usual wherever a judge is noise.
+        pl.col("quality_measured").drop_nulls().last().alias("quality"),
+        pl.col("quality_at").drop_nulls().last(),
+        pl.col("failed").last(),
         pl.when(pl.col("cost_usd").is_null().any()).then(None).otherwise(pl.col("cost_usd").sum()).alias("cost_usd"),
         (
             (pl.col("start_time") + pl.duration(microseconds=pl.col("duration_s") * 1e6)).max()
@@ -78,7 +84,13 @@ def replay(
             "quality": logs.numbers(fresh, "quality"),
             "cost_usd": logs.numbers(fresh, "cost_usd"),
             "latency_s": logs.numbers(fresh, "took_us") / 1e6,
+            "failure": logs.numbers(fresh, "failed"),
         },
+        time=fresh["start_time"].dt.epoch("us").to_numpy() / 1e6,
+        group=np.array(
+            [p.hex() if p else r for p, r in zip(fresh["prompt_sha256"].to_list(), fresh["request_id"], strict=True)]
+        ),
+        waited_s=logs.numbers(fresh.select(s=(pl.col("quality_at") - pl.col("start_time")).dt.total_seconds()), "s"),
         start=fresh["start_time"].min(),  # type: ignore[arg-type]  # a Datetime column's minimum
         end=fresh["start_time"].max(),  # type: ignore[arg-type]
         left_out=window.height - fresh.height,

@@ -24,7 +24,13 @@ def render(judgement: Judgement) -> str:
     window = f"{judgement.window.start:%Y-%m-%d} to {judgement.window.end:%Y-%m-%d}"
     share = f"propensity known for {judgement.propensities_share:.1%}"
     above = f"{judgement.requests:,} requests, {window}, {share}"
-    return "\n".join([above, "", *lines, "", *_verdicts(judgement)]).rstrip()
+    below = [
+        *_verdicts(judgement),
+        *_net(judgement),
+        *_plan(judgement),
+        *([judgement.feedback + "."] if judgement.feedback else []),
+    ]
+    return "\n".join([above, "", *lines, "", *below]).rstrip()
 
 
 def _row(policy: PolicyJudgement, candidate: str) -> tuple[str, ...]:
@@ -62,6 +68,34 @@ def _cell(reading: Reading | None, scale: float, digits: int, unit: str = "") ->
     if reading.low is None or reading.high is None:
         return f"{value} [?]"
     return f"{value} [{reading.low * scale:.{digits}f}, {reading.high * scale:.{digits}f}]"
+
+
+def _net(judgement: Judgement) -> list[str]:
+    """What is left of the candidate's savings once everything beside the calls is paid."""
+    own = next((one.overheads for one in judgement.policies if one.name == judgement.candidate and one.overheads), None)
+    if own is None or own.net_savings_usd is None or own.gross_savings_usd is None:
+        return []
+    parts = {"judges": own.judges_usd, "shadow": own.shadow_usd, "router": own.router_usd, "cold": own.cold_caches_usd}
+    told = ", ".join(f"{name} {usd:,.2f}" for name, usd in parts.items())
+    return [
+        f"Net of {told} USD, {own.net_savings_usd:,.2f} of {own.gross_savings_usd:,.2f} USD are saved in this window."
+    ]
+
+
+def _plan(judgement: Judgement) -> list[str]:
+    """What would make the logs tell of the candidate, the cheapest way first."""
+    if not judgement.plan:
+        return []
+    lines = [f"What would make them tell of {judgement.candidate}, each choice drawn with its chance logged:"]
+    for way in judgement.plan:
+        days = "" if way.days is None else f", {way.days:,.1f} days"
+        usd = "" if way.extra_usd is None else f", {way.extra_usd:+,.2f} USD in all"
+        quality = "" if way.quality_change is None else f", quality {100 * way.quality_change:+.2f} pt meanwhile"
+        among = f"among {', '.join(way.endpoints[:4])}{' and more' if len(way.endpoints) > 4 else ''}"
+        lines.append(
+            f"  {way.kind:<9} {way.share:>4.0%} of traffic {among}: {way.requests:,} requests{days}{usd}{quality}"
+        )
+    return lines
 
 
 def _verdicts(judgement: Judgement) -> list[str]:

@@ -2,129 +2,135 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from msgspec import Struct, field
 
-from fairlead import features
-from fairlead.errors import EvidenceError, GateError, UsageError
-from fairlead.evaluation import baselines, estimators, operating_point
+from fairlead.errors import EvidenceError
+from fairlead.evaluation import baselines, exploration, operating_point, optimise, settings
+from fairlead.evaluation.confirm import Confirmation, confirm
+from fairlead.evaluation.evidence import Evidence, split
+from fairlead.evaluation.exploration import Priced
+from fairlead.evaluation.goals import Goal, goal_of
 from fairlead.evaluation.operating_point import OperatingPoint, Training
+from fairlead.evaluation.optimise import Choice
+from fairlead.evaluation.out_of_fold import OutOfFold, out_of_fold
 from fairlead.project import Project
-from fairlead.publish import endpoints_in
-from fairlead.training import logs, spec, tables
-from fairlead.training.champions import champion_of
-from fairlead.training.fit import FOLDS
-from fairlead.training.frame import Frame, folds_of
-from fairlead.training.predictor import TrainedHead, TrainedPredictor
-from fairlead.training.registry import Registry
+from fairlead.training.frame import Frame
 
 __all__ = ["Tuned", "tune"]
 
-Array = np.ndarray[Any, Any]
-GOALS: Final = ("status_quo", "best_single", "floor")
-
 
 class Tuned(Struct, frozen=True, kw_only=True):
-    """A policy, its parameters, why, and what the baselines stand on (by name, for the snapshot's lineage)."""
+    """A policy, its parameters, why, and what the baselines stand on (by name, for the snapshot's lineage).
+
+    `point` is the operating point of an aim or a floor. A margin, a budget or a latency limit has a `choice`, made on
+    the first days, and a `confirmation` by the later ones instead, of what is published, `explores` included.
+    """
 
     policy: str
     parameters: dict[str, Any]
     reason: str
+    goal: Goal = field(default_factory=Goal)
     baselines: dict[str, str] = field(default_factory=dict)
     point: OperatingPoint | None = None
+    choice: Choice | None = None
+    confirmation: Confirmation | None = None
+    explores: Priced | None = None
+
+    @property
+    def lineage(self) -> dict[str, str]:
+        """What the snapshot is to remember: the goal and how it fared, beside what the baselines stand on."""
+        found = {"goal": self.goal.goal, "chosen_because": self.reason}
+        if self.confirmation is not None:
+            found["later_days"] = f"{self.confirmation.verdict}: {self.confirmation.reason}"
+        return {**self.baselines, **found}
 
 
-def tune(project: Project, *, goal: str | None = None, floor: float | None = None) -> Tuned:
-    """Choose the price of a dollar for the champions; GateError when there are none, EvidenceError without feedback.
+def tune(
+    project: Project,
+    *,
+    goal: str | None = None,
+    floor: float | None = None,
+    frontier: bool = False,
+    explore: float | None = None,
+    **more: Any,
+) -> Tuned:
+    """Choose the policy's parameters for a goal; GateError without champions, EvidenceError without the evidence.
 
-    `status_quo` (default) keeps the quality that was logged at the least cost, `best_single` aims at the best single
-    endpoint's, `floor` promises a share of it with 95 % confidence. Defaults come from `[tool.fairlead.policy]`.
+    `more` are the other keys of `goals.Goal`, such as `usd_per_1000`; what is not given comes from
+    `[tool.fairlead.policy]`. A margin, a budget or a latency limit is chosen on the first 70 % of the training days and
+    held against the later ones: EvidenceError where these show the promise to be broken, and where none can be made,
+    with the nearest that can. `frontier` also writes `var/frontier.json`, see `settings.measure`. `explore` adds the
+    cheapest exploration after which a week of such logs counts for so many requests of a neighbouring policy.
     """
-    settings = project.settings.get("policy", {})
-    goal, share = goal or settings.get("goal", "status_quo"), floor or settings.get("floor_share", 0.99)
-    if goal not in GOALS:
-        raise UsageError(f"no goal named {goal!r}; there are {', '.join(GOALS)}")
-    registry = Registry.of(project)
-    champions = {name: champion_of(registry, name) for name in ("quality", "cost")}
-    if not all(champions.values()):
-        raise GateError("quality and cost have no champion yet; run `fairlead train`")
-    quality, cost = (champion.predictor for champion in champions.values() if champion)
-    frame = logs.frame_of(features.join(project, states=spec.tables_of(project.models))).aligned(quality)
-    heads = {head.plan.name: head for predictor in (quality, cost) for head in predictor.heads}
-    rows, predicted = _out_of_fold(frame, quality, heads, project)
-    part = frame.take(rows)
-    training = _training(part, predicted["quality"], predicted["cost_usd"])
-    table = _training(part, *_tables(part))
-    point, table_point = (_choose(one, part, goal, share) for one in (training, table))
-    names = frame.endpoints
-    best = names[point.best_single]
+    asked = goal_of(project.settings.get("policy", {}), goal=goal, floor_share=floor, **more)
+    found = out_of_fold(project)
+    if frontier:
+        settings.write(project.var, settings.measure(found.evidence()))
+    training, table = found.training(), found.table()
+    names = found.frame.endpoints
+    # The category table is a baseline of the judge, and stands where the same aim would put it.
+    table_point = _point(table, found.frame, asked)
+    chosen = _point(training, found.frame, asked)
+    best = names[chosen.best_single]
     stands = {
         "best_single": best,
         "all_cheap": names[baselines.cheapest(training.completed().outcome_cost_usd)],
         "category_table_usd_price": str(table_point.usd_price or 0.0),
     }
-    if point.usd_price is None:
-        return Tuned(policy="weighted", parameters={"weights": {best: 1.0}}, reason=point.reason, baselines=stands)
+    if asked.goal in ("margin", "budget", "latency"):
+        return _promised(found, asked, stands, explore)
+    if chosen.usd_price is None:
+        weights = {"weights": {best: 1.0}}
+        return Tuned(policy="weighted", parameters=weights, reason=chosen.reason, goal=asked, baselines=stands)
+    parameters = {"usd_price": chosen.usd_price}
+    explores = None if explore is None else _explores(found.evidence(), parameters, explore)
     return Tuned(
         policy="intelligent",
-        parameters={"usd_price": point.usd_price},
-        reason=point.reason,
+        parameters=explores.parameters if explores else parameters,
+        reason=chosen.reason,
+        goal=asked,
         baselines=stands,
-        point=point,
+        point=chosen,
+        explores=explores,
     )
 
 
-def _choose(training: Training, frame: Frame, goal: str, floor: float) -> OperatingPoint:
-    if goal == "status_quo":
-        return operating_point.no_worse_than(training, frame.targets["quality"], frame.targets["cost_usd"])
-    return (
-        operating_point.no_worse(training) if goal == "best_single" else operating_point.at_floor(training, floor=floor)
+def _promised(found: OutOfFold, goal: Goal, stands: dict[str, str], explore: float | None) -> Tuned:
+    first, later = split(found.evidence())
+    choice = optimise.choose(first, goal)
+    explores = None if explore is None else _explores(first, choice.parameters, explore)
+    parameters = explores.parameters if explores else choice.parameters
+    confirmation = confirm(later, goal, parameters)
+    if confirmation.verdict == "broken":
+        raise EvidenceError(
+            f"what the first {len(first):,} requests promise, the {len(later):,} later ones show to be broken "
+            f"({confirmation.reason}): traffic has changed; train on newer logs, or ask for less"
+        )
+    return Tuned(
+        policy="intelligent",
+        parameters=dict(parameters),
+        reason=choice.reason,
+        goal=goal,
+        baselines=stands,
+        choice=choice,
+        confirmation=confirmation,
+        explores=explores,
     )
 
 
-def _out_of_fold(
-    frame: Frame, quality: TrainedPredictor, heads: dict[str, TrainedHead], project: Project
-) -> tuple[Array, dict[str, Array]]:
-    """Give the rows that every head predicted out of fold, and quality and expected dollars there: (n, K)."""
-    wanted = ("quality", "input_tokens", "output_tokens")
-    where = {name: {event: row for row, event in enumerate(heads[name].oof_ids)} for name in wanted}
-    rows = np.array(
-        [row for row, event in enumerate(frame.ids) if all(event in where[name] for name in wanted)], dtype=np.int64
-    )
-    if len(rows) < 2:
-        raise EvidenceError("no request has both feedback and token counts; ingest feedback before publishing")
-    at = {name: heads[name].oof[[where[name][event] for event in frame.ids[rows]]] for name in wanted}
-    ends = endpoints_in(project, quality)
-    usd = np.array([[e.input_usd, e.output_usd] for e in ends], dtype=np.float64)
-    head = heads["output_tokens"]
-    scale = head.scale[1 if head.serve == "forest" else 0]
-    cost = at["input_tokens"] * usd[:, 0] + at["output_tokens"] * scale * usd[:, 1]
-    return rows, {"quality": at["quality"].astype(np.float64), "cost_usd": cost.astype(np.float64)}
+def _explores(evidence: Evidence, parameters: dict[str, float], target_ess: float) -> Priced:
+    days = max(float(np.ptp(evidence.time)) / 86400, 1e-6)
+    some = evidence.thinned(exploration.ROWS)
+    ways = exploration.priced(some, parameters, exploration.alternatives(some, parameters))
+    return exploration.exploration_for(ways, target_ess, len(evidence) / days)
 
 
-def _tables(frame: Frame) -> tuple[Array, Array]:
-    """The category table's quality and dollars (n, K), each row from the other folds."""
-    shape, fold = (frame.routes + 1, len(frame.endpoints)), folds_of(frame.group, FOLDS)
-    quality, cost = (
-        tables.crossfit_all(frame.targets[name], frame.route, frame.endpoint, shape, fold)
-        for name in ("quality", "cost_usd")
-    )
-    return quality, cost
-
-
-def _training(frame: Frame, quality: Array, cost: Array) -> Training:
-    """Put predictions beside outcomes: doubly robust where the log has propensities, as observed where it has not."""
-    outcomes = []
-    for name, predicted in (("quality", quality), ("cost_usd", cost)):
-        reward, chance = frame.targets[name], frame.propensity
-        seen = np.full(quality.shape, np.nan)
-        seen[np.arange(len(frame)), frame.endpoint] = reward
-        usable = np.isfinite(reward) & np.isfinite(chance)
-        if usable.any():
-            base = np.nan_to_num(predicted[usable], nan=0.0)
-            seen[usable] = estimators.pseudo_outcomes(reward[usable], frame.endpoint[usable], chance[usable], base)
-            seen[usable] = np.where(np.isfinite(predicted[usable]), seen[usable], np.nan)
-        outcomes.append(seen)
-    return Training(quality=quality, cost_usd=cost, outcome_quality=outcomes[0], outcome_cost_usd=outcomes[1])
+def _point(training: Training, frame: Frame, goal: Goal) -> OperatingPoint:
+    if goal.goal == "best_single":
+        return operating_point.no_worse(training)
+    if goal.goal == "floor":
+        return operating_point.at_floor(training, floor=goal.floor_share)
+    return operating_point.no_worse_than(training, frame.targets["quality"], frame.targets["cost_usd"])

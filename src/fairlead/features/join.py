@@ -5,7 +5,7 @@ Training and publishing ask the same function, at each request's start and at no
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from fairlead import store
 from fairlead.errors import FeatureError
+from fairlead.features import pushed
 from fairlead.features.labels import make_views, rules_of
 from fairlead.features.noise import Noise
 from fairlead.features.preferences import Ability, abilities
@@ -42,10 +43,12 @@ select
     coalesce(attempts.team_id, attempts.api_key_id, attempts.organization_id) as tenant,
     coalesce(attempts.is_final, attempts.event_id = last.final_event_id) as final,
     attempts.propensity, attempts.input_tokens, attempts.output_tokens, attempts.duration_s,
-    cast(attempts.cost_usd as double) as cost_usd, attempts.prompt_sha256, attempts.policy_id,
+    cast(attempts.cost_usd as double) as cost_usd, attempts.prompt_sha256, attempts.policy_id, attempts.policy_version,
     case when final then labels.quality end as quality,
     case when final then labels.measured end as quality_measured,
     case when final then labels.weight end as quality_weight,
+    case when final then labels.trusted end as quality_trusted,
+    case when final then labels.final_at end as quality_at,
     attempts.start_time + label_rules.maturity <= label_horizon.moment as label_mature{columns}
 from attempts
 cross join label_rules
@@ -68,7 +71,8 @@ class Joined(Struct, frozen=True, kw_only=True):
     stays one list column. `state_now` has a row an endpoint: the state columns as of now. `horizon` is the newest
     moment that the lake knows of, `loaded_until` when its newest attempt was loaded; None in an empty lake. `judges`
     says what is known of each judge: `quality` is without its habits, `quality_measured` is so too and may leave 0 to
-    1, which makes it right in the mean, `quality_weight` is what it tells beside the word of a person or a test.
+    1, which makes it right in the mean, `quality_weight` is what it tells beside the word of a person or a test, and
+    `quality_trusted` whether one of them spoke.
     `preferred` is how endpoints fare where two answers were compared.
     """
 
@@ -111,8 +115,11 @@ def join(
         ]
         table_of = _owners(tables, columns)
         horizon, newest = store.query(con, _NEWEST).row(0)
+        pushes = pushed.read(project)
+        more = pushed.COLUMNS if pushes else {}
+        rows = store.query(con, _select(of_request, of_endpoint, columns, loaded_until, more))
         return Joined(
-            rows=store.query(con, _select(of_request, of_endpoint, columns, loaded_until)),
+            rows=pushed.fill(rows, pushes).drop(*more),
             request_columns=[name for table in of_request for name in columns[table.name]],
             state_columns=[name for table in of_endpoint for name in columns[table.name]],
             table_of=table_of,
@@ -159,8 +166,10 @@ def _select(
     of_endpoint: list[FeatureTable],
     columns: dict[str, list[str]],
     loaded_until: datetime | None,
+    more: Mapping[str, str],
 ) -> str:
-    chosen = [f'"{table.name}"."{name}"' for table in (*of_request, *of_endpoint) for name in columns[table.name]]
+    chosen = [f'attempts.{column} as "{name}"' for name, column in more.items()]
+    chosen += [f'"{table.name}"."{name}"' for table in (*of_request, *of_endpoint) for name in columns[table.name]]
     joins = [f'left join "{table.name}" using (event_id)' for table in of_request]
     joins += [
         f'asof left join "{table.name}" on attempts.endpoint = "{table.name}".endpoint '

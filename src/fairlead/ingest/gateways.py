@@ -20,6 +20,7 @@ from fairlead.ingest import attributes, litellm, prompts, rows, usage, values
 from fairlead.ingest.context import Context
 from fairlead.ingest.prompts import Prompt
 from fairlead.ingest.quarantine import OUT_OF_RANGE, BadRecordError
+from fairlead.scoring.offer import Offer, offered
 
 __all__ = [
     "Asked",
@@ -72,7 +73,7 @@ class Asked(NamedTuple):
     """What the body of a call says of what was asked."""
 
     prompt: Prompt | None = None
-    tools: int | None = None
+    offer: Offer = Offer()
     columns: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -92,7 +93,6 @@ def parsed(value: Any) -> dict[str, Any]:
 def asked(body: Any, messages: Any = None) -> Asked:
     """Read the body of a call in OpenAI's or Anthropic's manner; nothing of its text is in the columns."""
     said = parsed(body)
-    tools = said.get("tools")
     stream = said.get("stream")
     most = next((said[name] for name in _MOST_TOKENS if name in said), None)
     warm: Any = said.get("temperature")
@@ -102,7 +102,7 @@ def asked(body: Any, messages: Any = None) -> Asked:
         "request_temperature": float(warm) if type(warm) in (int, float) and abs(warm) <= 100 else None,
     }
     prompt = prompts.read(messages or said.get("messages") or said.get("prompt") or said.get("input"))
-    return Asked(prompt, len(tools) if isinstance(tools, list) else None, columns)
+    return Asked(prompt, offered(said), columns)
 
 
 def usage_of(body: Any) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def attempt(source: str, found: dict[str, Any], said: Asked, context: Context) -
     made = rows.attempt(source, found, context)
     yield made
     route = (made.tags or {}).get("route") or made.request_model
-    features = prompts.features(made, prompt, context, route=route, tools=said.tools)
+    features = prompts.features(made, prompt, context, route=route, offer=said.offer)
     if features is not None:
         yield features
 

@@ -53,7 +53,7 @@ UNITS: Final[dict[str, Decimal]] = {  # how many of the canonical unit, seconds 
     "percent": Decimal("1e-2"),
 }
 # Beside the columns of the table: what the features of a request are taken from. The prompt's text is not kept.
-FROM_PROMPT: Final = ("prompt", "route", "tools", "images", "turn")
+FROM_PROMPT: Final = ("prompt", "route", "tools", "toolset", "response_format", "images", "turn")
 _MADE: Final = {  # filled in by the reader when the mapping does not name them
     "attempts": {"event_id", "event_date", "source", "ingested_at", "source_record_id", "request_id", "status"},
     "feedback": {"feedback_id", "event_date", "source", "ingested_at", "target_kind", "value_type"},

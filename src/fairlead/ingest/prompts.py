@@ -6,11 +6,13 @@ from typing import Any, Final, NamedTuple
 
 from fairlead.ingest.context import Context
 from fairlead.schema import Attempt, RequestFeatures
+from fairlead.scoring.offer import Offer
 from fairlead.scoring.request import FEATURE_VERSION
 
 __all__ = ["Prompt", "features", "read"]
 
 _REDACTED: Final = "redacted-by-litellm"
+_NOTHING: Final = Offer()
 
 
 class Prompt(NamedTuple):
@@ -45,7 +47,7 @@ def read(messages: Any) -> Prompt | None:
 
 
 def features(
-    attempt: Attempt, prompt: Prompt | None, context: Context, *, route: str | None, tools: int | None
+    attempt: Attempt, prompt: Prompt | None, context: Context, *, route: str | None, offer: Offer = _NOTHING
 ) -> RequestFeatures | None:
     """Make the features row of an attempt's request; None when nothing is known but what the attempt says itself.
 
@@ -53,7 +55,7 @@ def features(
     """
     if route and route != ((attempt.tags or {}).get("route") or attempt.request_model):
         attempt.route = route[:512]
-    if prompt is None and not tools:
+    if prompt is None and not offer.tools:
         return None
     return RequestFeatures(
         event_id=attempt.event_id,
@@ -63,7 +65,9 @@ def features(
         start_time=attempt.start_time,
         feature_version=FEATURE_VERSION,
         prompt_sha256=attempt.prompt_sha256,
-        tools=None if tools is None else min(tools, 32_767),
+        tools=None if offer.tools is None else min(offer.tools, 32_767),
+        toolset=offer.toolset,
+        response_format=offer.response_format,
         images=None if prompt is None else min(prompt.images, 32_767),
         turn=None if prompt is None else min(prompt.turn, 32_767),
         text=context.features("" if prompt is None else prompt.text),

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from msgspec import Struct
 
-from fairlead.errors import GateError, SnapshotRefusedError
+from fairlead.errors import GateError
 from fairlead.project import Project
+from fairlead.publish import swap
 from fairlead.publish.compile import compile_trees
 from fairlead.publish.endpoints import endpoints_in
 from fairlead.publish.lineage import PublishedBefore, note
@@ -22,7 +21,7 @@ from fairlead.scoring.heads import HEADS
 from fairlead.scoring.manifest import FORMAT, Endpoint, HeadSpec, Manifest
 from fairlead.scoring.parts import PARTS
 from fairlead.scoring.policies import make
-from fairlead.scoring.snapshot import CURRENT, LAST_GOOD, Head, Snapshot
+from fairlead.scoring.snapshot import CANDIDATE, CURRENT, Head, Snapshot
 from fairlead.scoring.table import CategoryTable
 from fairlead.training import spec as specs
 from fairlead.training.champions import Champion, champion_of
@@ -52,17 +51,18 @@ def publish(
     policy: str = "intelligent",
     parameters: Mapping[str, Any] | None = None,
     lineage: Mapping[str, str] | None = None,
+    candidate: bool = False,
 ) -> Published:
     """Publish the champions as the project's snapshot.
 
-    The new file is audited before it takes the place of the current one, which is kept as the last good one. Raises
-    GateError when there is no champion, when champions do not fit together, or when the audit fails; then nothing
-    changes.
+    The new file is audited before it takes the place of the current one, which is kept as the last good one; a
+    `candidate` is laid beside it, and takes its place by `promote`. Raises GateError when there is no champion, when
+    champions do not fit together, or when the audit fails; then nothing changes.
     """
     registry = Registry.of(project)
     champions = [_champion(registry, spec.name) for spec in specs.read_all(project.models)]
     folder = project.published
-    version = _next_version(folder)
+    version = swap.next_version(folder)
     snapshot = assemble(
         [champion.predictor for champion in champions],
         endpoints_in(project, champions[0].predictor),
@@ -71,13 +71,16 @@ def publish(
         version=version,
         lineage={
             **{champion.name: f"version {champion.version}, run {champion.run_id}" for champion in champions},
+            "labels": str(_labels(champions)),
             **(lineage or {}),
         },
     )
     snapshot = Snapshot.from_bytes(snapshot.to_bytes(), "the new snapshot")
     rows = audit_rows(snapshot)
     difference = audit(snapshot, [champion.predictor for champion in champions], rows)
-    _keep_last_good(folder)
+    path = folder / (CANDIDATE if candidate else CURRENT)
+    if not candidate:
+        swap.keep_last_good(folder)
     # Noted first: a decision whose snapshot is on no record could not be traced.
     note(
         project,
@@ -89,12 +92,12 @@ def publish(
             predictors={champion.name: champion.version for champion in champions},
         ),
     )
-    snapshot.write(folder / CURRENT)
+    snapshot.write(path)
     return Published(
-        path=str(folder / CURRENT),
+        path=str(path),
         version=version,
         sha256=snapshot.sha256,
-        bytes=(folder / CURRENT).stat().st_size,
+        bytes=path.stat().st_size,
         endpoints=list(snapshot.endpoints),
         policy=policy,
         parameters=dict(parameters or {}),
@@ -164,30 +167,14 @@ def _head(head: TrainedHead) -> Head:
     )
 
 
+def _labels(champions: list[Champion]) -> int:
+    """How many labels quality learned from."""
+    heads = (head for champion in champions for head in champion.predictor.heads if head.plan.name == "quality")
+    return int(max((head.metrics.get("rows", 0.0) for head in heads), default=0.0))
+
+
 def _champion(registry: Registry, name: str) -> Champion:
     champion = champion_of(registry, name)
     if champion is None:
         raise GateError(f"no champion of {name!r} is registered; run `fairlead train`")
     return champion
-
-
-def _next_version(folder: Path) -> int:
-    versions = [0]
-    for name in (CURRENT, LAST_GOOD):
-        try:
-            versions.append(Snapshot.read(folder / name).manifest.version)
-        except SnapshotRefusedError:
-            continue  # a missing or damaged file has no version to be above
-    return max(versions) + 1
-
-
-def _keep_last_good(folder: Path) -> None:
-    """Set the current snapshot aside as the last good one, if it still is good; the current stays in place."""
-    try:
-        Snapshot.read(folder / CURRENT)
-    except SnapshotRefusedError:
-        return
-    beside = folder / f".{LAST_GOOD}.new"
-    beside.unlink(missing_ok=True)
-    os.link(folder / CURRENT, beside)
-    os.replace(beside, folder / LAST_GOOD)

@@ -16,11 +16,24 @@ from markupsafe import Markup
 from fairlead.reports import formats
 from fairlead.reports.palette import ACCENT, INK, MUTED, RULE
 
-__all__ = ["PANELS", "Row", "daily", "day_axis", "draw", "failures", "inline", "quality", "ranges", "savings"]
+__all__ = [
+    "PANELS",
+    "Row",
+    "daily",
+    "day_axis",
+    "draw",
+    "failures",
+    "inline",
+    "log_ticks",
+    "quality",
+    "ranges",
+    "savings",
+]
 
 _WIDE: Final = 940
 _HALF: Final = 450
 _NARROW: Final = 345
+_NEVER_CUT: Final = 7  # characters, at most 17 px each, of labels that have 140 px or more
 _FONT: Final = "Helvetica Neue, Arial, sans-serif"
 PANELS: Final = 560  # narrower than this, panels stand one above the other
 _IDS: Final = re.compile(r"(id=\"|url\(#)(clip|gradient)")
@@ -110,7 +123,7 @@ def quality(endpoints: Sequence[Row], routes: Sequence[Row]) -> Markup:
 def ranges(rows: Sequence[Row]) -> Markup:
     """Draw three quantiles of a time on a log axis for each name; a row is name, p50, p90, p99 (seconds) and colour."""
     order = _names(rows)
-    ticks = _log_ticks(min(row["p50"] for row in rows), max(row["p99"] for row in rows))
+    ticks = log_ticks(min(row["p50"] for row in rows), max(row["p99"] for row in rows))
 
     def make(width: int) -> Any:
         names = alt.Axis(labelLimit=220 if width > PANELS else 140)
@@ -177,7 +190,15 @@ def _printable(part: Any) -> Any:
         return {key: _printable(value) for key, value in part.items()}
     if isinstance(part, list):
         return [_printable(value) for value in part]
-    return formats.visible(part, len(part)) if isinstance(part, str) else part
+    return _whole(formats.visible(part, len(part))) if isinstance(part, str) else part
+
+
+def _whole(text: str) -> str:
+    # Vega cuts a long label between the two halves of such a character (emoji, rare scripts) and the renderer gives up
+    # on the half; a short one is never cut.
+    if len(text) <= _NEVER_CUT:
+        return text
+    return "".join(char if char <= "\uffff" else f"U+{ord(char):X} " for char in text)
 
 
 def _means(rows: Sequence[Row], width: int) -> Any:
@@ -190,7 +211,7 @@ def _means(rows: Sequence[Row], width: int) -> Any:
     return (rule + dot).properties(width=width, height=alt.Step(26))
 
 
-def _log_ticks(low: float, high: float) -> list[float]:
+def log_ticks(low: float, high: float) -> list[float]:
     """Give the 1-2-5 steps from just below `low` to just above `high`."""
     steps = [factor * 10.0**power for power in range(-6, 8) for factor in (1, 2, 5)]
     first = max(at for at, step in enumerate(steps) if step <= max(low, steps[0]))

@@ -23,6 +23,7 @@ _LABELS: Final = {
     "best_single": "best single endpoint",
     "category_table": "best endpoint per category",
     "all_cheap": "always the cheapest",
+    "cheapest_feasible": "the cheapest that may take it",
     "cheapest": "always the cheapest",
     "cost_matched_random": "random at the same cost",
 }

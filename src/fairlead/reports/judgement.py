@@ -54,4 +54,4 @@ def keeps_quality(change: Reading | None) -> bool:
 
 def tells(policy: PolicyJudgement) -> bool:
     """Tell whether the logs say anything about a policy's savings."""
-    return policy.verdict == "can tell" and (policy.savings_share is not None or policy.kind == "status_quo")
+    return policy.verdict != "cannot tell" and (policy.savings_share is not None or policy.kind == "status_quo")

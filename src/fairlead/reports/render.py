@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fairlead import store
-from fairlead.evaluation import adjusted
+from fairlead.evaluation import adjusted, settings
 from fairlead.evaluation.judgement import Judgement
 from fairlead.project import Project
 from fairlead.reports import formats, headline, judgement, keyfigures, method
@@ -21,7 +21,7 @@ from fairlead.reports.looked import look
 from fairlead.reports.page import Page
 from fairlead.reports.palette import Palette
 from fairlead.reports.queries import TOP, Ask, prepare, window
-from fairlead.reports.sections import costs, errors, health, latency, outlook, quality, savings, spend, watch
+from fairlead.reports.sections import costs, errors, frontier, health, latency, outlook, quality, savings, spend, watch
 
 __all__ = ["render"]
 
@@ -85,6 +85,7 @@ def _page(
             spend.section(ask, palette),
             costs.section(ask, project),
             savings.section(judged, palette),
+            frontier.section(settings.read(project.var)),
             quality.section(
                 ask, palette, adjusted.adjusted(adjusted.rows_of(connection, ask.start, ask.until), project)
             ),

@@ -54,15 +54,30 @@ class Compiled:
         base: Array,
     ) -> Array:
         """Predict for one request at every endpoint: (7, K)."""
+        out = np.empty((len(PREDICTED), base.shape[1]))
+        more = self._nothing if added is None else added
+        said = self._said(heads)
+        kernels.predict_one(
+            self._whole(row, 1), *self.arguments, masks, base, *said, more, table_row, tokens[0], tokens[1], out
+        )
+        return out
+
+    def predict_many(
+        self, heads: Heads, rows: Array, table_rows: Array, tokens: tuple[Array, Array], masks: Array, base: Array
+    ) -> Array:
+        """Predict for many requests, each as `predict` does: rows (n, columns) -> (7, n, K)."""
+        out = np.empty((len(PREDICTED), len(rows), base.shape[1]))
+        said = self._said(heads)
+        kernels.predict_many(
+            self._whole(rows, 2), *self.arguments, masks, base, *said, self._nothing, table_rows, *tokens, out
+        )
+        return out
+
+    def _said(self, heads: Heads) -> tuple[Array, Array, Array]:
         held = self._heads
         if held is None or held[0] is not heads:
             held = self._heads = (heads, flat(heads))
-        out = np.empty((len(PREDICTED), base.shape[1]))
-        more = self._nothing if added is None else added
-        kernels.predict_one(
-            self._whole(row, 1), *self.arguments, masks, base, *held[1], more, table_row, tokens[0], tokens[1], out
-        )
-        return out
+        return held[1]
 
     def _whole(self, rows: Array, axes: int) -> Array:
         if rows.dtype != np.float64 or rows.ndim != axes or not rows.flags.c_contiguous:

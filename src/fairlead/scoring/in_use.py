@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from hashlib import blake2b
 from typing import Any
@@ -51,8 +51,9 @@ class InUse:
         warm = getattr(policy, "warm", None)
         if warm is not None:
             warm()
-        self._saved = _saved_by_cache(snapshot)
+        self.saved = _saved_by_cache(snapshot)
         if self.names:  # what has to be compiled, or read from a compiler's cache, is so before the first decision
+            self.predictor.predict_many([Request(id="", text="warm")])
             self.predictor.predict(Request(id="", text="warm"))
         # Ids of decisions differ between snapshots, seeds and settings of a policy.
         self._key = blake2b(f"{snapshot.sha256}\x1f{seed}\x1f{policy!r}".encode(), digest_size=32).digest()
@@ -67,32 +68,34 @@ class InUse:
             policy = make(name, {**own, **(wanted.parameters or {})})
         return cls(snapshot, policy, wanted.seed, wanted.last_resort, wanted.strict)
 
-    def decide(self, request: Request, view: View, live: Live) -> Decision:
-        """Choose among the endpoints that the request allows and that are there."""
+    def decide(self, request: Request, view: View, live: Live, predicted: Array | None = None) -> Decision:
+        """Choose among the endpoints that the request allows and that are there; `predicted` (7, K) saves asking."""
         eligible = self.rules.eligible(request, view)
         if eligible.status == "no_eligible":
             return self.without_a_choice(request, "no_eligible", "no endpoint is eligible")
-        candidates = self._seen(request, eligible, view, live)
+        candidates = self._seen(request, eligible, view, live, predicted)
         if self.evaluate is not None:
             chances, scores = self.evaluate(candidates)
         else:
             chances, scores = self.policy.probabilities(candidates), None
         shares = chances[0].tolist()
         chosen = pick(shares, self.order, uniform(self.seed, request.id))
-        why = partial(self._why, candidates, chances, scores, eligible.status)
-        return self._decision(request, candidates, shares, chosen, "policy", why)
+        why = partial(self.why, candidates, chances, scores, eligible.status)
+        return self.decision(request, candidates, shares, chosen, "policy", why)
 
-    def _seen(self, request: Request, eligible: Eligible, view: View, live: Live) -> Candidates:
+    def _seen(
+        self, request: Request, eligible: Eligible, view: View, live: Live, predicted: Array | None
+    ) -> Candidates:
         """Give what the policy sees: predictions, who may be chosen, the live state, and where the prompt is cached."""
         mask = eligible.mask
         if eligible.status == "unavailable":  # all of them are out: those that come back first are tried
             mask = available(mask, view)[0]
-        predicted = self.predictor.predict(request)[:, None]
-        quality, quality_low, cost, cost_p90, latency, latency_p90, failure = predicted
+        known = self.predictor.predict(request) if predicted is None else predicted
+        quality, quality_low, cost, cost_p90, latency, latency_p90, failure = known[:, None]
         incumbent = None
         if request.conversation is not None:
             incumbent = np.array([live.incumbent(request.conversation)])
-            cost = np.maximum(cost - live.warm(request.conversation) * self._saved, 0.0)
+            cost = np.maximum(cost - live.warm(request.conversation) * self.saved, 0.0)
         return Candidates(
             endpoints=self.names,
             quality=quality,
@@ -118,7 +121,7 @@ class InUse:
             told = f"the last resort {self.last_resort} {'is taken' if resort else 'is not among the allowed'}"
         why = ((), (f"{reason}; {told}",))
         resolved: Kind = "last_resort" if resort else kind
-        decision = self._decision(request, self.nothing_known(), shares, place, resolved, lambda: why)
+        decision = self.decision(request, self.nothing_known(), shares, place, resolved, lambda: why)
         if place is None:
             decision.endpoint, decision.propensity = resort, 1.0
         return decision
@@ -150,15 +153,16 @@ class InUse:
             eligible=np.zeros(nothing.shape, dtype=bool),
         )
 
-    def _decision(
+    def decision(
         self,
         request: Request,
         candidates: Candidates,
         shares: list[float],
         chosen: int | None,
         kind: Kind,
-        why: Any,
+        why: Callable[[], Why],
     ) -> Decision:
+        """Give the decision for the endpoint at the place that was chosen, with its id."""
         endpoint = None if chosen is None else self.names[chosen]
         propensity = 1.0 if chosen is None else shares[chosen]
         text = f"{request.id}\x1f{endpoint}\x1f{propensity!r}".encode("utf-8", "surrogatepass")
@@ -176,7 +180,8 @@ class InUse:
             why=why,
         )
 
-    def _why(self, candidates: Candidates, chances: Array, scores: Array | None, status: str) -> Why:
+    def why(self, candidates: Candidates, chances: Array, scores: Array | None, status: str) -> Why:
+        """Put the endpoints in order and say in words what the choice rests on."""
         scores = self.policy.scores(candidates) if scores is None else scores
         reasons = self.policy.explain(candidates)
         if status == "unavailable":

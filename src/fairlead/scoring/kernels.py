@@ -17,7 +17,7 @@ from fairlead.scoring import heads
 from fairlead.scoring.forest import NEARLY_ZERO
 from fairlead.scoring.vectors import ROTATED, add_eight, fetch, first_bit
 
-__all__ = ["predict_one", "raw_many", "raw_one"]
+__all__ = ["predict_many", "predict_one", "raw_many", "raw_one"]
 
 Array = np.ndarray[Any, Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -280,3 +280,33 @@ def predict_one(
     raw_one(row, whole, cuts, trees, table, narrow, wide, masks, base, raw)
     raw += added
     finish(raw, tables, places, numbers, route, counted, guess, out)
+
+
+@_kernel
+def predict_many(
+    rows: Array,
+    whole: Array,
+    cuts: Array,
+    trees: Array,
+    table: Array,
+    narrow: Array,
+    wide: Array,
+    masks: Array,
+    base: Array,
+    tables: Array,
+    places: Array,
+    numbers: Array,
+    added: Array,
+    routes: Array,
+    counted: Array,
+    guess: Array,
+    out: Array,
+) -> None:
+    """Do the same for many requests: rows (n, columns) -> out (7, n, K), to the bit."""
+    one = np.empty((out.shape[0], out.shape[2]))
+    raw = np.empty(base.shape)
+    for request in range(len(rows)):
+        raw_one(rows[request], whole, cuts, trees, table, narrow, wide, masks, base, raw)
+        raw += added
+        finish(raw, tables, places, numbers, routes[request], counted[request], guess[request], one)
+        out[:, request] = one

@@ -146,6 +146,14 @@ class Plain:
             raw += added
         return heads.predict_one(raw, table_row, *tokens)
 
+    def predict_many(
+        self, heads: Heads, rows: Array, table_rows: Array, tokens: tuple[Array, Array], masks: Array, base: Array
+    ) -> Array:
+        """Predict for many requests, each as `predict` does: rows (n, columns) -> (7, n, K)."""
+        asked = zip(rows, table_rows.tolist(), tokens[0].tolist(), tokens[1].tolist(), strict=True)
+        found = [self.predict(heads, row, at, (told, guess), None, masks, base) for row, at, told, guess in asked]
+        return np.stack(found, axis=1)
+
     def _scratch(self, masks: Array) -> tuple[Array, ...]:
         held: tuple[Array, ...] | None = getattr(self._own, "held", None)
         if held is None:

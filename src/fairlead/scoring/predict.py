@@ -30,7 +30,10 @@ _BYTES_LOG: Final = TEXT_FEATURES.index("text_bytes_log")
 _TEXT_INDEX: Final = {name: index for index, name in enumerate(TEXT_FEATURES)}
 _NO_WORDS: Final = np.zeros(0, np.uint64)
 # What a request may say of itself beside its text; app, key and template, which have no field, are sent in its tags.
-SCALARS: Final = ("route", "team", "app", "key", "template", "tools", "images", "turn", "max_tokens", "input_tokens")
+SCALARS: Final = (
+    *("route", "team", "app", "key", "template", "tools", "toolset", "response_format", "images", "turn"),
+    *("max_tokens", "input_tokens", "hour"),
+)
 
 
 class Batch(Struct, frozen=True, kw_only=True):
@@ -145,6 +148,21 @@ class Predictor:
         if self._dense is not None:
             share = self._dense.dense.share_of(route)
             self._dense.join(predicted, words, row, self._heads, self._by_dense, share)
+        return predicted
+
+    def predict_many(self, requests: Sequence[Request]) -> Array:
+        """Predict for many requests, each to the bit as `predict` does, in less time: (7, n, K)."""
+        laid = [self._layout.row(request) for request in requests]
+        last = len(self._heads.tables) - 1
+        at = np.array([int(route) if 0 <= route < last else last for _, route, _, _ in laid], dtype=np.int64)
+        counted = np.array([number(request.scalar("input_tokens")) for request in requests])
+        guess = np.array([tokens for _, _, tokens, _ in laid])
+        predicted = self.engine.predict_many(self._heads, np.array([row for row, *_ in laid]), at, (counted, guess))
+        if self._dense is not None:
+            for place, (row, route, _, words) in enumerate(laid):
+                one = predicted[:, place].copy()
+                self._dense.join(one, words, row, self._heads, self._by_dense, self._dense.dense.share_of(route))
+                predicted[:, place] = one
         return predicted
 
     @property

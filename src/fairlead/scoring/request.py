@@ -11,6 +11,7 @@ and a small hashed bag of words, so the prompt itself need not be kept.
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import Any, Final
 
@@ -35,6 +36,8 @@ class Request(Struct, frozen=True, kw_only=True):
     route: str | None = None  # the part of the caller's application that asks: a tag, a template, a model alias
     team: str | None = None
     tools: int | None = None
+    toolset: str | None = None  # which ones, as `offer.toolset` names them
+    response_format: str | None = None  # text, json_object, json_schema
     images: int | None = None
     turn: int | None = None
     input_tokens: int | None = None  # when the caller has counted them
@@ -42,14 +45,22 @@ class Request(Struct, frozen=True, kw_only=True):
     embedding: tuple[float, ...] | None = None  # a vector of the caller's own, which becomes features
     conversation: str | None = None  # whose turns should stay where the prompt is cached
     max_tokens: int | None = None  # that the answer may have
+    at: float | None = None  # when it is asked, in seconds since 1970; now where it is not said
     needs: tuple[str, ...] = ()  # capabilities the endpoint must have; tools and images imply their own
     endpoints: tuple[str, ...] | None = None  # when not every endpoint may be used
     providers: tuple[str, ...] | None = None  # when not every provider may be used
     regions: tuple[str, ...] | None = None  # where the data may go; an endpoint of unknown region is left out
 
     def scalar(self, name: str) -> Any:
-        """Give the named field or tag; None where the request has neither."""
-        return self.tags.get(name, getattr(self, name, None))
+        """Give the named field or tag, or the `hour` of the day in UTC; None where the request has none of them.
+
+        >>> Request(at=86_400 + 5 * 3_600).scalar("hour")
+        5
+        """
+        value = self.tags.get(name, getattr(self, name, None))
+        if value is None and name == "hour":
+            return int(time.time() if self.at is None else self.at) // 3_600 % 24
+        return value
 
 
 def text_features(text: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
-from msgspec import Struct, structs
+from msgspec import structs
 
 from fairlead.errors import FairleadError, SnapshotRefusedError, UsageError
+from fairlead.scoring import together
 from fairlead.scoring.budget import Budget
 from fairlead.scoring.builtin import builtin
 from fairlead.scoring.constraints import BYTES_PER_TOKEN
@@ -25,6 +26,8 @@ from fairlead.scoring.policies import Policy
 from fairlead.scoring.predict import Batch
 from fairlead.scoring.request import Request
 from fairlead.scoring.snapshot import Snapshot, open_published
+from fairlead.scoring.status import Status
+from fairlead.scoring.view import View
 from fairlead.scoring.watch import Watch
 
 if TYPE_CHECKING:
@@ -35,17 +38,6 @@ __all__ = ["Router", "Status"]
 
 # Of what a policy learned under the snapshot before: the new one has learned from much of the same traffic itself.
 _KEPT: Final = 0.5
-
-
-class Status(Struct, frozen=True, kw_only=True):
-    """What a router decides with, and whether something is wrong; fit for a health check."""
-
-    version: int  # of the snapshot in use; 0 is the built-in one
-    sha256: str
-    policy: str
-    refused: str | None  # why the newest snapshot is not the one in use
-    faults: int  # decisions that failed inside and were answered by the last resort
-    last_fault: str | None
 
 
 class Router:
@@ -130,23 +122,64 @@ class Router:
 
     def decide(self, request: Request) -> Decision:
         """Choose an endpoint; see `Decision.kind` for what it says when there is none to choose."""
+        return self._one(self._in_use, request)
+
+    def decide_many(self, requests: Sequence[Request], *, counted: bool = True) -> list[Decision]:
+        """Choose for several requests at once what `decide` would choose for one after the other at this moment.
+
+        It takes half of the time. `decided_us` is then the time of all of them by their number. Without `counted` the
+        decisions are not taken for calls that begin: for a shadow, whose decisions nobody follows.
+        """
         started = time.perf_counter_ns()
-        now = self._in_use  # read once: a swap in between must not mix two snapshots
+        now = self._in_use
+        predicted, decisions = None, None
         try:
-            view = self.live.view(now.names)
-            if self.budget is not None:
-                view = structs.replace(view, pace=self.budget.pace)
-            decision = now.decide(request, view, self.live)
-            if decision.endpoint is not None:
-                tokens = request.input_tokens or len(request.text) // BYTES_PER_TOKEN
-                self.live.begin(decision.endpoint, request.id, tokens, request.conversation)
-                if now.learner is not None:
-                    self._pending.note(decision, request.route)
+            if now.names and len(requests) > 1:
+                predicted = now.predictor.predict_many(requests)
+                view = self._view(now)
+                if together.independent(now, view, self.live):
+                    decisions = together.decide(now, requests, predicted, view, self.live)
+                    if counted:
+                        self._begin(now, requests, decisions)
+        except Exception as fault:  # one of them may be at fault: each is decided by itself
+            self._last_fault = _brief(fault)
+        if decisions is None:
+            ahead = [None] * len(requests) if predicted is None else predicted.swapaxes(0, 1)
+            return [self._one(now, *pair, counted) for pair in zip(requests, ahead, strict=True)]
+        took_us = (time.perf_counter_ns() - started) / 1000 / len(decisions)
+        for decision in decisions:
+            decision.decided_us = took_us
+        return decisions
+
+    def _one(
+        self, now: InUse, request: Request, predicted: np.ndarray[Any, Any] | None = None, counted: bool = True
+    ) -> Decision:
+        # What is in use was read once: a swap in between must not mix two snapshots.
+        started = time.perf_counter_ns()
+        try:
+            decision = now.decide(request, self._view(now), self.live, predicted)
+            if counted:
+                self._begin(now, (request,), (decision,))
         except Exception as fault:  # a gateway must get an answer whatever went wrong in here
             self._faults, self._last_fault = self._faults + 1, _brief(fault)
             decision = now.without_a_choice(request, "failed", f"deciding failed ({_brief(fault)})")
         decision.decided_us = (time.perf_counter_ns() - started) / 1000
         return decision
+
+    def _view(self, now: InUse) -> View:
+        view = self.live.view(now.names)
+        return view if self.budget is None else structs.replace(view, pace=self.budget.pace)
+
+    def _begin(self, now: InUse, requests: Sequence[Request], decisions: Sequence[Decision]) -> None:
+        """Count what was decided as calls in flight."""
+        calls = []
+        for request, decision in zip(requests, decisions, strict=True):
+            if decision.endpoint is not None:
+                tokens = request.input_tokens or len(request.text) // BYTES_PER_TOKEN
+                calls.append((decision.endpoint, request.id, tokens, request.conversation))
+                if now.learner is not None:
+                    self._pending.note(decision, request.route)
+        self.live.begin_many(calls)
 
     def observe(self, outcome: Outcome) -> None:
         """Take in what became of a decision: live state, the budget and a policy that learns are told."""

@@ -28,9 +28,10 @@ from fairlead.scoring.parts import PARTS, Parts, from_arrays, to_arrays
 from fairlead.scoring.request import FEATURE_VERSION
 from fairlead.scoring.table import CategoryTable
 
-__all__ = ["CURRENT", "LAST_GOOD", "Head", "Snapshot", "open_published"]
+__all__ = ["CANDIDATE", "CURRENT", "LAST_GOOD", "Head", "Snapshot", "open_published"]
 
 CURRENT: Final = "snapshot.safetensors"
+CANDIDATE: Final = "snapshot.candidate.safetensors"  # laid beside, for the judge and the shadow
 LAST_GOOD: Final = "snapshot.last-good.safetensors"
 MAX_BYTES: Final = 64 * 1024 * 1024
 

@@ -24,6 +24,17 @@ SHAPES: Final[dict[str, tuple[dict[str, Any], ...]]] = {
         {"id": "1", "litellm_call_id": "1", "startTime": 1.0, "response_cost": 0.1, "status": "success"},
     ),
     "litellm_spendlogs": ({"request_id": "1", "startTime": _TIME, "spend": 0.1, "metadata": "{}"},),
+    "fairlead": (
+        {
+            "fairlead": "decision",
+            "time": _TIME,
+            "decision_id": "1",
+            "request_id": "1",
+            "endpoint": "a",
+            "propensity": 0.5,
+        },
+        {"fairlead": "feedback", "time": _TIME, "id": "1", "target_id": "1", "name": "thumb", "score": True},
+    ),
     "otlp": (_spans("opentelemetry.instrumentation.openai_v2", **{"gen_ai.system": "openai"}),),
     "openinference": (_spans("openinference.instrumentation.openai", **{"openinference.span.kind": "LLM"}),),
     "langfuse": (

@@ -57,6 +57,7 @@ class Frame(Struct, frozen=True, kw_only=True):
     regions: tuple[str, ...] = ()  # of the endpoints, "" where none is known
     hidden: frozenset[str] = frozenset()  # columns that the predictor at hand does not use
     weight: Array | None = None  # what each row's quality tells beside a label that is to be trusted: about 0 to 1
+    sure: Array | None = None  # whether each row's quality is the word of people or tests, not of a judge alone
     tenant: Array | None = None  # codes into `tenants` of who sent the request, -1 where that is not known
     tenants: tuple[str, ...] = ()
     askable: Array | None = None  # whether a label could have come by now
@@ -147,6 +148,7 @@ class Frame(Struct, frozen=True, kw_only=True):
             time=self.time[keep],
             ended=_taken(self.ended, keep),
             weight=_taken(self.weight, keep),
+            sure=_taken(self.sure, keep),
             tenant=_taken(self.tenant, keep),
             askable=_taken(self.askable, keep),
             propensity=self.propensity[keep],

@@ -70,6 +70,7 @@ def frame_of(joined: Joined, until: datetime.datetime | None = None) -> Frame:
         regions=tuple(value or "" for value in known["region"].to_list()),
         propensity=numbers(rows, "propensity"),
         weight=np.nan_to_num(numbers(rows, "quality_weight"), nan=1.0),
+        sure=rows["quality_trusted"].fill_null(False).to_numpy(),
         tenant=_codes(rows["tenant"], tenants),
         tenants=tenants,
         askable=ok & rows["final"].fill_null(False).to_numpy() & rows["label_mature"].fill_null(False).to_numpy(),

@@ -334,7 +334,7 @@ def test_bodies_are_read_as_objects_or_as_text() -> None:
     for body in (BODY, json.dumps(BODY)):
         said = gateways.asked(body)
         assert said.prompt is not None
-        assert (said.prompt.text, said.tools) == ("Secret?", 1)
+        assert (said.prompt.text, said.offer.tools) == ("Secret?", 1)
         assert said.columns == {"request_stream": True, "request_max_tokens": 9, "request_temperature": 0.5}
     for body in ("{not json", "Secret", None, 5, {"max_tokens": "9", "temperature": "hot", "stream": "yes"}):
         assert gateways.asked(body).prompt is None

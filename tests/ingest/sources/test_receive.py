@@ -22,7 +22,8 @@ from fairlead.cli import main
 from fairlead.errors import ReadError, StoreError, UsageError
 from fairlead.ingest import files, receive
 from fairlead.ingest.receive import otlp
-from fairlead.ingest.receive.spool import Limits, Spool
+from fairlead.ingest.receive.limits import Limits
+from fairlead.serve.spool import Spool
 
 JSON = {"Content-Type": "application/json"}
 PROTOBUF = {"Content-Type": "application/x-protobuf"}

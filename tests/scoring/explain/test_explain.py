@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from fairlead.errors import UsageError
 from fairlead.scoring import Batch, Intelligent, Predictor, Request, Router, Snapshot, Weighted
 from fairlead.scoring.explain import Bound, Change, explain
-from fairlead.scoring.explain.change import moved
+from fairlead.scoring.explain.change import changes, moved
 from fairlead.scoring.explain.quantity import Rows, quantities
+from fairlead.scoring.predict import Candidates
 
 REQUEST = Request(id="r-1", text="select name from users where id = 3", route="maths", tools=2)
 NAMES = ("small", "middle", "large", "unpriced")
@@ -238,3 +239,25 @@ def test_a_change_is_data():
     change = Change(kind="latency", by=0.5, text="large faster by more than 0.5 s")
 
     assert msgspec.json.decode(msgspec.json.encode(change), type=Change) == change
+
+
+def test_a_price_of_time_that_would_turn_the_decision_is_found_too():
+    def row(*values):
+        return np.array([values])
+
+    seen = Candidates(
+        endpoints=("slow", "fast"),
+        quality=row(0.8, 0.8),
+        quality_low=row(0.7, 0.7),
+        cost_usd=row(0.01, 0.02),
+        cost_p90_usd=row(0.01, 0.02),
+        latency_s=row(5.0, 1.0),
+        latency_p90_s=row(5.0, 1.0),
+        eligible=np.ones((1, 2), dtype=bool),
+    )
+
+    found = {change.kind: change for change in changes(Intelligent(usd_price=10.0, second_price=0.001), seen, 0, 1)}
+
+    # .1 dollars' worth against four seconds
+    assert (found["second_price"].low, found["second_price"].high) == (pytest.approx(0.025), None)
+    assert (found["usd_price"].low, found["usd_price"].high) == (0.0, pytest.approx(0.4))

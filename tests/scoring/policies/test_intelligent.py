@@ -5,7 +5,9 @@ import pytest
 from msgspec.structs import replace
 
 from fairlead.errors import UsageError
+from fairlead.scoring import Request, Router
 from fairlead.scoring.policies import Intelligent, make
+from fairlead.scoring.snapshot import Snapshot
 from fairlead.testing import check_policy
 
 
@@ -13,7 +15,17 @@ from fairlead.testing import check_policy
     "policy",
     [
         Intelligent(failure_price=1, slo_price=0.5, slo_s=2, sticky=0.1, headroom=0.2),
-        Intelligent(usd_price=9, sticky=0.3, quality_floor=0.5, temperature=0.1, exploration=0.2, top=2),
+        Intelligent(usd_price=2, usd_price_high=40, mix_share=0.3, slo_price=0.1, slo_s=2),
+        Intelligent(
+            usd_price=9,
+            usd_price_high=50,
+            mix_share=0.6,
+            sticky=0.3,
+            quality_floor=0.5,
+            temperature=0.1,
+            exploration=0.2,
+            top=2,
+        ),
     ],
     ids=repr,
 )
@@ -78,6 +90,42 @@ def test_between_two_neighbouring_paces_the_choice_is_drawn_so_that_spend_has_no
 
     assert [shares[0], shares[-1]] == [1, 0]
     assert max(np.abs(np.diff(shares))) < 0.02
+
+
+def test_a_mix_draws_between_two_prices_so_that_any_spend_between_theirs_can_be_met(given):
+    case = given(3, quality=[0.9, 0.8, 0.5], cost_usd=[0.02, 0.01, 0.0])
+
+    mixed = [Intelligent(usd_price=5, usd_price_high=20, mix_share=share).probabilities(case) for share in (0, 0.3, 1)]
+
+    assert [one.tolist() for one in mixed] == [[1, 0, 0], [0.7, 0.3, 0], [0, 1, 0]]
+
+
+def test_a_mix_moves_with_the_budgets_pace_and_is_ranked_at_its_mean_price(given, live):
+    case = given(2, quality=[0.9, 0.8], cost_usd=[0.02, 0.0])
+    policy = Intelligent(usd_price=1, usd_price_high=4, mix_share=0.5)  # the choice turns at a price of 5
+
+    paced = [policy.probabilities(replace(case, view=live(2, pace=pace))).tolist() for pace in (0.5, 2, 8)]
+
+    assert paced == [[1, 0], [0.5, 0.5], [0, 1]]
+    assert policy.scores(case) == pytest.approx([0.9 - 2.5 * 0.02, 0.8])
+
+
+def test_a_mix_needs_the_price_it_mixes_with():
+    with pytest.raises(UsageError, match="mix_share needs usd_price_high"):
+        make("intelligent", {"mix_share": 0.5})
+
+
+def test_the_router_draws_a_mix_as_often_as_it_says(make_snapshot):
+    mix = {"usd_price": 0, "usd_price_high": 1e6, "mix_share": 0.3}
+    router = Router(Snapshot.from_bytes(make_snapshot(parameters=mix).to_bytes()))
+
+    decisions = [router.decide(Request(text="x", route="maths", id=str(at))) for at in range(1000)]
+    again = [router.decide(Request(text="x", route="maths", id=str(at))).endpoint for at in range(50)]
+
+    assert {one.endpoint: round(one.propensity, 9) for one in decisions} == {"dear": 0.7, "cheap": 0.3}
+    assert sum(one.endpoint == "cheap" for one in decisions) == pytest.approx(300, abs=60)
+    assert again == [one.endpoint for one in decisions[:50]]
+    assert any("0.3 of the draw goes by 1e+06 x USD" in reason for reason in decisions[0].reasons)
 
 
 @pytest.mark.parametrize("pace", [math.nan, math.inf, 0.0, -1.0])

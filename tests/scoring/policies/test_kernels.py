@@ -33,6 +33,8 @@ prices = st.sampled_from([0.0, 0.01, 3.0, 1e300])
             "temperature": st.sampled_from([0.0, 5e-324, 0.05, 1e300]),
             "exploration": shares,
             "top": st.sampled_from([1, 3, 99]),
+            "usd_price_high": prices,
+            "mix_share": shares,
         }
     ),
     seed=st.integers(0, 2**32 - 1),

@@ -7,15 +7,17 @@ from typing import Any, Final
 
 from fairlead.ingest import prompts
 from fairlead.ingest.otlp.extras import decoded
+from fairlead.scoring.offer import Offer, offered, toolset
 
-__all__ = ["read", "tools"]
+__all__ = ["offer", "read"]
 
 _LISTS: Final = ("gen_ai.input.messages", "gen_ai.prompt")
 _SYSTEM: Final = "gen_ai.system_instructions"
 _FLAT: Final = re.compile(r"(?:llm\.input_messages\.(\d+)\.message|gen_ai\.prompt\.(\d+))\.(role|content)")
 _PART: Final = re.compile(r"llm\.input_messages\.(\d+)\.message\.contents\.\d+\.message_content\.(type|text)")
 _EMBEDDED: Final = re.compile(r"embedding\.embeddings\.\d+\.embedding\.text")
-_TOOL: Final = re.compile(r"(?:llm\.tools|llm\.request\.functions)\.(\d+)\..+")
+_TOOL: Final = re.compile(r"(?:llm\.tools|llm\.request\.functions)\.(\d+)\.(.+)")
+_FORMS: Final[dict[Any, str]] = {"json": "json_object", "text": "text"}
 _EVENTS: Final = {
     "gen_ai.system.message": "system",
     "gen_ai.user.message": "user",
@@ -40,12 +42,14 @@ def read(attributes: dict[str, Any], events: list[dict[str, Any]]) -> prompts.Pr
     return prompts.read(found)
 
 
-def tools(attributes: dict[str, Any]) -> int | None:
-    """Count the tools that the model was offered; None where nothing is said of them."""
-    given = decoded(attributes.get("gen_ai.tool.definitions"))
-    if isinstance(given, list):
-        return len(given)
-    return len({match[1] for name in attributes if (match := _TOOL.fullmatch(name))}) or None
+def offer(attributes: dict[str, Any]) -> Offer:
+    """Give what the model was offered: tools and the form of its answer, as far as anything is said of them."""
+    said = offered({"tools": decoded(attributes.get("gen_ai.tool.definitions"))})
+    if said.tools is None:
+        flat = [(match[1], match[2], value) for name, value in attributes.items() if (match := _TOOL.fullmatch(name))]
+        names = toolset(value for _, what, value in flat if what == "name")
+        said = Offer(len({number for number, _, _ in flat}) or None, names)
+    return said._replace(response_format=_FORMS.get(attributes.get("gen_ai.output.type")))
 
 
 def _flat(attributes: dict[str, Any]) -> list[dict[str, Any]]:

@@ -27,6 +27,6 @@ def read(record: dict[str, Any], context: Context) -> Iterator[Struct]:
     attempt = calls.attempt(record, prompt, context)
     yield attempt
     route = (attempt.tags or {}).get("route") or attempt.request_model
-    features = prompts.features(attempt, prompt, context, route=route, tools=messages.tools(said))
+    features = prompts.features(attempt, prompt, context, route=route, offer=messages.offer(said))
     if features is not None:
         yield features

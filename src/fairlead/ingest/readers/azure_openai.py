@@ -19,6 +19,7 @@ from fairlead.ingest import attributes, clock, outcomes, prompts, rows, usage, v
 from fairlead.ingest.context import Context
 from fairlead.ingest.quarantine import BadRecordError
 from fairlead.ingest.told import as_dict
+from fairlead.scoring.offer import offered
 
 __all__ = ["NAME", "read", "recognises", "split"]
 
@@ -77,13 +78,12 @@ def read(record: dict[str, Any], context: Context) -> Iterator[Struct]:
     }
     attempt = rows.attempt(NAME, found, context)
     yield attempt
-    tools = asked.get("tools")
     features = prompts.features(
         attempt,
         prompt,
         context,
         route=attempt.request_model,
-        tools=len(tools) if isinstance(tools, list) else 0 if asked else None,
+        offer=offered(asked, whole=bool(asked)),
     )
     if features is not None:
         yield features

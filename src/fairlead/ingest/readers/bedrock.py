@@ -19,6 +19,7 @@ from fairlead.ingest import attributes, bedrock_body, messages, outcomes, prompt
 from fairlead.ingest.context import Context
 from fairlead.ingest.quarantine import BadRecordError
 from fairlead.ingest.told import as_dict, told
+from fairlead.scoring.offer import offered
 
 __all__ = ["NAME", "read", "recognises"]
 
@@ -70,7 +71,11 @@ def read(record: dict[str, Any], context: Context) -> Iterator[Struct]:
     yield attempt
     tags = found.get("tags", {})
     features = prompts.features(
-        attempt, prompt, context, route=tags.get("route") or attempt.request_model, tools=_tools(asked)
+        attempt,
+        prompt,
+        context,
+        route=tags.get("route") or attempt.request_model,
+        offer=offered(asked, whole=bool(asked)),
     )
     if features is not None:
         yield features
@@ -138,11 +143,6 @@ def _prompt(asked: dict[str, Any]) -> Any:
     if "messages" in asked:
         return messages.chat(asked.get("system"), asked["messages"])
     return asked.get("prompt") or asked.get("inputText")
-
-
-def _tools(asked: dict[str, Any]) -> int | None:
-    tools = as_dict(asked.get("toolConfig")).get("tools", asked.get("tools"))
-    return len(tools) if isinstance(tools, list) else 0 if asked else None
 
 
 def _body(body: Any) -> Any:

@@ -20,6 +20,7 @@ from fairlead.ingest.context import Context
 from fairlead.ingest.mapping import FROM_PROMPT, UNITS, Mapping
 from fairlead.ingest.quarantine import OUT_OF_RANGE, UNKNOWN_VALUE, WRONG_TYPE, BadRecordError
 from fairlead.schema import KEYS, STATUSES, TABLES, Attempt, record_id
+from fairlead.scoring.offer import Offer
 
 __all__ = ["NAME", "read", "recognises"]
 
@@ -65,7 +66,8 @@ def _with_features(row: Attempt, asked: dict[str, Any], context: Context) -> Ite
     tools = values.integer(asked["tools"], "tools")
     if tools is not None and tools < 0:
         raise BadRecordError(OUT_OF_RANGE, "tools")
-    features = prompts.features(row, prompt, context, route=values.text(asked["route"]), tools=tools)
+    said = {name: (values.text(asked[name]) or "")[:512] or None for name in ("toolset", "response_format")}
+    features = prompts.features(row, prompt, context, route=values.text(asked["route"]), offer=Offer(tools, **said))
     if features is not None:
         yield features
 

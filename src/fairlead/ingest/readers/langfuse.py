@@ -22,6 +22,7 @@ from fairlead.ingest.context import Context
 from fairlead.ingest.otlp import gateways, messages
 from fairlead.ingest.quarantine import MISSING_FIELD, NO_MODEL_CALL, UNKNOWN_VALUE, BadRecordError
 from fairlead.schema import Attempt, Feedback
+from fairlead.scoring.offer import offered, toolset
 
 __all__ = ["NAME", "read", "recognises"]
 
@@ -65,7 +66,9 @@ def read(record: dict[str, Any], context: Context) -> Iterator[Struct]:
     yield attempt
     route = (attempt.tags or {}).get("route") or attempt.prompt_name or attempt.request_model
     tools = _object(record, "tool_definitions")
-    features = prompts.features(attempt, prompt, context, route=route, tools=len(tools) or None)
+    said = offered(_object(record, "model_parameters"))
+    said = said._replace(tools=len(tools), toolset=toolset(tools)) if tools else said
+    features = prompts.features(attempt, prompt, context, route=route, offer=said)
     if features is not None:
         yield features
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 from fairlead.ingest import attributes, litellm, prompts, values
 from fairlead.ingest.context import Context
 from fairlead.schema import Attempt, record_id
+from fairlead.scoring.offer import offered
 
 __all__ = ["NAME", "read", "recognises"]
 
@@ -41,13 +42,12 @@ def read(record: dict[str, Any], context: Context) -> Iterator[Struct]:
     tags = litellm.tags(record.get("request_tags"))
     attempt = _attempt(record, parts, prompt, tags, context)
     yield attempt
-    tools = asked.get("tools")
     features = prompts.features(
         attempt,
         prompt,
         context,
         route=tags.get("route") or values.text(metadata.get("original_model_group")) or attempt.request_model,
-        tools=len(tools) if isinstance(tools, list) else 0,
+        offer=offered(asked, whole=True),
     )
     if features is not None:
         yield features

@@ -13,6 +13,7 @@ from fairlead.ingest import attributes, litellm, prompts, values
 from fairlead.ingest.bulk import Bulk
 from fairlead.ingest.context import Context
 from fairlead.schema import Attempt, record_id
+from fairlead.scoring.offer import offered
 
 __all__ = ["BULK", "NAME", "read", "recognises"]
 
@@ -128,13 +129,12 @@ def read(record: dict[str, Any], context: Context) -> Iterator[Struct]:
     attempt = _attempt(record, metadata, prompt, tags, context)
     attempt.attributes = _attributes(record, metadata, attempt)
     yield attempt
-    tools = body.get("tools")
     features = prompts.features(
         attempt,
         prompt,
         context,
         route=tags.get("route") or attempt.request_model,
-        tools=len(tools) if isinstance(tools, list) else None,
+        offer=offered(body),
     )
     if features is not None:
         yield features

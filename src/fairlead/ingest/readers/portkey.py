@@ -54,7 +54,7 @@ def read(record: dict[str, Any], context: Context) -> Iterator[Struct]:
     request, response = litellm.as_dict(record.get("request")), litellm.as_dict(record.get("response"))
     said = gateways.asked(request.get("body"))
     headers = litellm.as_dict(request.get("portkeyHeaders"))
-    metadata = _metadata(flat, headers)
+    metadata = _metadata(flat, headers) | _hooked(gateways.parsed(response.get("body")))
     found = {**gateways.caller(metadata), **_outcome(flat, response)}
     found |= _who(flat, metadata, found)
     found |= _which(flat, headers, said, found, context)
@@ -178,6 +178,17 @@ def _metadata(flat: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
     names, told = flat.get("metadata.key"), flat.get("metadata.value")
     pairs = dict(zip(map(str, names), told, strict=False)) if isinstance(names, list) and isinstance(told, list) else {}
     return {**gateways.parsed(headers.get("x-portkey-metadata")), **pairs, **gateways.parsed(flat.get("metadata"))}
+
+
+def _hooked(body: dict[str, Any]) -> dict[str, Any]:
+    """Give the decision that a webhook made before the call, which stands in the answer's results of hooks."""
+    hooks = litellm.as_dict(body.get("hook_results")).get("before_request_hooks")
+    for hook in hooks if isinstance(hooks, list) else ():
+        for check in litellm.as_dict(hook).get("checks") or ():
+            told = litellm.as_dict(litellm.as_dict(litellm.as_dict(check).get("data")).get("responseData"))
+            if "decision_id" in told and "propensity" in told:
+                return told
+    return {}
 
 
 def _feedback(record: dict[str, Any], context: Context) -> Feedback:

@@ -63,7 +63,7 @@ def read(record: dict[str, Any], context: Context) -> Iterator[Struct]:
     attempt = rows.attempt(NAME, found, context)
     yield attempt
     route = found.get("tags", {}).get("route") or attempt.request_model
-    features = prompts.features(attempt, prompt, context, route=route, tools=None)
+    features = prompts.features(attempt, prompt, context, route=route)
     if features is not None:
         yield features
 

@@ -24,6 +24,7 @@ from msgspec import Struct
 from fairlead.ingest import attributes, litellm, prompts, rows, scores, values
 from fairlead.ingest.context import Context
 from fairlead.schema import Attempt, Feedback, RequestFeatures, record_id
+from fairlead.scoring.offer import offered
 from fairlead.scoring.request import FEATURE_VERSION
 
 __all__ = ["NAME", "read", "recognises"]
@@ -67,7 +68,7 @@ def read(record: dict[str, Any], context: Context) -> Iterator[Struct]:
     attempt = _attempt(record, prompt, context)
     yield attempt
     route = attempt.prompt_name or attempt.request_model
-    features = prompts.features(attempt, prompt, context, route=route, tools=None)
+    features = prompts.features(attempt, prompt, context, route=route)
     if features is not None:
         yield features
 
@@ -163,6 +164,7 @@ def _request(record: dict[str, Any], context: Context) -> RequestFeatures:
         prompt_sha256=None if prompt is None else context.prompt_hash(prompt.text),
         route=values.required(values.text(record.get("function_name")), "function_name")[:512],
         tools=min(len(tools), 32_767) if isinstance(tools, list) and tools else None,
+        toolset=offered({"tools": tools}).toolset,
         images=None if prompt is None else min(prompt.images, 32_767),
         turn=None if prompt is None else min(prompt.turn, 32_767),
         text=context.features("" if prompt is None else prompt.text),

@@ -81,7 +81,7 @@ def read(record: dict[str, Any], context: Context) -> Iterator[Struct]:
     # Not an attempt, but named as the attempt of its answer will be.
     named = rows.attempt(NAME, {**_call(own, start), "status": "ok"}, context)
     named.prompt_sha256 = context.prompt_hash(prompt.text)
-    features = prompts.features(named, prompt, context, route=None, tools=None)
+    features = prompts.features(named, prompt, context, route=None)
     if features is not None:
         features.route = values.text(record.get("lora"))
         yield features

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from fairlead.errors import UsageError
-from fairlead.ingest.receive.spool import Limits
+from fairlead.ingest.receive.limits import Limits
 
 __all__ = ["Limits", "serve"]
 

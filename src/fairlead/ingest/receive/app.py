@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from fairlead.errors import ReadError
 from fairlead.ingest.receive import otlp
-from fairlead.ingest.receive.spool import Limits, Spool
+from fairlead.ingest.receive.limits import Limits
 from fairlead.ingest.receive.writer import Writer
+from fairlead.serve.spool import Spool
 
 __all__ = ["Receiver"]
 

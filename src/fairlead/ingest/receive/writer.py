@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from fairlead.ingest.receive.spool import Spool
+from fairlead.serve.spool import Spool
 
 __all__ = ["Writer"]
 

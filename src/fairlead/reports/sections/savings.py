@@ -110,7 +110,7 @@ def _duels(policies: list[PolicyJudgement]) -> Markup:
 def _support(policies: list[PolicyJudgement]) -> Markup:
     words = []
     for policy in policies:
-        told = "can tell" if tells(policy) else "cannot tell"
+        told = policy.verdict if tells(policy) else "cannot tell"
         words.append("; ".join([told, *(reason.rstrip(".") for reason in policy.reasons)]))
     return tables.table(
         "support",

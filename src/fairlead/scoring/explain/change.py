@@ -7,7 +7,6 @@ made again; such a one is left out.
 
 from __future__ import annotations
 
-import copy
 from typing import Any, Final, Literal
 
 import msgspec
@@ -89,7 +88,7 @@ def changes(policy: Policy, candidates: Candidates, chosen: int, other: int) -> 
 def _span(policy: Policy, candidates: Candidates, k: int, parameter: str) -> tuple[float, float | None] | None:
     """Find between which values of a price `k` wins over everyone: where its line lies above all others."""
     now = getattr(policy, parameter, None)
-    if not isinstance(now, (int, float)):
+    if not isinstance(now, (int, float)) or not hasattr(policy, "repriced"):
         return None
     scores, later = (_with(policy, parameter, value).scores(candidates)[0] for value in (now, now + 1.0))
     rise = later - scores
@@ -124,9 +123,8 @@ def _wins(policy: Policy, candidates: Candidates, k: int) -> bool:
 
 
 def _with(policy: Policy, parameter: str, value: float) -> Policy:
-    changed = copy.copy(policy)
-    setattr(changed, parameter, value)
-    return changed
+    found: Policy = policy.repriced(**{parameter: value})  # type: ignore[attr-defined]
+    return found
 
 
 def _between(unit: str, now: float, low: float, high: float | None) -> str:

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import Any
 
@@ -86,19 +86,41 @@ class Live:
         self, endpoint: int | str, request_id: str | None = None, tokens: float = 0, conversation: str | None = None
     ) -> None:
         """Take in that a call of about `tokens` tokens was sent to an endpoint, by its place or its name."""
+        self.begin_many(((endpoint, request_id, tokens, conversation),))
+
+    def begin_many(self, calls: Iterable[tuple[int | str, str | None, float, str | None]]) -> None:
+        """Take in several calls at once, each with what `begin` is told of it, in its order."""
         with self._lock:
-            now = self._clock()
-            place = self._places.get(endpoint, -1) if isinstance(endpoint, str) else int(endpoint)
-            if not 0 <= place < len(self._states):
-                return
-            state = self._states[place]
-            mark = self._company.mark(state.name, request_id)
-            open_before = len(state.calls)
-            state.begin(request_id, Call(now, max(0.0, tokens), conversation, mark))
-            if state.limit is None and not self._company.shares and self._columns[place][ADMITTED] >= 1:
-                self._count(place, len(state.calls) - open_before)
-            else:
-                self._change(place, now)
+            counted: dict[int, tuple[int, int]] = {}
+            for call in calls:
+                self._begin(*call, counted)
+            for place, (more, turns) in counted.items():
+                if turns and not self._company.shares:
+                    self._count(place, more, turns)
+                else:
+                    self._change(place, self._clock())
+
+    def _begin(
+        self,
+        endpoint: int | str,
+        request_id: str | None,
+        tokens: float,
+        conversation: str | None,
+        counted: dict[int, tuple[int, int]],
+    ) -> None:
+        now = self._clock()
+        place = self._places.get(endpoint, -1) if isinstance(endpoint, str) else int(endpoint)
+        if not 0 <= place < len(self._states):
+            return
+        state = self._states[place]
+        mark = self._company.mark(state.name, request_id)
+        open_before = len(state.calls)
+        state.begin(request_id, Call(now, max(0.0, tokens), conversation, mark))
+        if state.limit is None and self._columns[place][ADMITTED] >= 1:
+            more, turns = counted.get(place, (0, 0))
+            counted[place] = more + len(state.calls) - open_before, turns + 1
+        else:
+            counted[place] = (0, 0)  # more than counts may have changed
 
     def end(self, outcome: Outcome) -> None:
         """Take in how a call ended; an outcome of an endpoint that is not there is passed over."""
@@ -182,13 +204,13 @@ class Live:
         finally:
             self._refreshing.release()
 
-    def _count(self, place: int, more: int) -> None:
-        """Publish one more call at a healthy endpoint without a limit: all that changes is two counts."""
+    def _count(self, place: int, more: int, turns: int) -> None:
+        """Publish more calls at a healthy endpoint without a limit: all that changes is two counts."""
         old = self._columns[place]
         if not old[AVAILABLE]:
             return self._change(place, self._clock())
         new = list(old)
-        new[IN_FLIGHT], new[TURNS] = old[IN_FLIGHT] + more, old[TURNS] + 1
+        new[IN_FLIGHT], new[TURNS] = old[IN_FLIGHT] + more, old[TURNS] + turns
         self._columns[place] = tuple(new)
         self._arrays = changed(self._arrays, place, old, self._columns[place])
         self._published = (self._published[0], as_view(self._arrays))

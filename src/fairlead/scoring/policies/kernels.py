@@ -140,17 +140,18 @@ def _admit(
 def choose(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917, D103
     quality, low, cost, latency, slow, eligible, failure, incumbent, error, headroom, admitted, order, rule, prices
 ):
-    # `rule` holds Intelligent's parameters, `prices` (price, its share, next price, its share, price for the scores).
+    # `rule` holds Intelligent's parameters, `prices` each price a draw goes by and its share, then that for the scores.
     n, many = quality.shape
     chances, scores = np.zeros((n, many)), np.empty((n, many))
     allowed, base = np.empty(many, np.bool_), np.empty(many)
+    drawn = len(prices) // 2
     second, fail, slo, slo_s, sticky = rule[1], rule[2], rule[3], rule[4], rule[6]
     for row in range(n):
         worst_cost, worst_latency, worst_slow = _worst(cost[row]), _worst(latency[row]), _worst(slow[row])
         _allow(eligible[row], low[row], headroom, rule[5], rule[7], allowed)
-        for which in range(3):
+        for which in range(drawn + 1):
             price = prices[2 * which]
-            if which < 2 and prices[2 * which + 1] == 0:
+            if which < drawn and prices[2 * which + 1] == 0:
                 continue
             for k in range(many):
                 usd = worst_cost if np.isnan(cost[row, k]) else cost[row, k]
@@ -168,7 +169,7 @@ def choose(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917, D103
                 if sticky > 0 and len(incumbent) and incumbent[row] == k:
                     utility += sticky
                 base[k] = max(utility, _LOWEST)
-            if which < 2:
+            if which < drawn:
                 _admit(base, allowed, admitted, order, rule, prices[2 * which + 1], chances[row])
             else:
                 scores[row] = base

@@ -24,6 +24,7 @@ class Weighted:
     """
 
     name = "weighted"
+    counts_calls = False  # a call that begins changes none of its probabilities
 
     def __init__(self, weights: Mapping[str, float] | None = None, default: float | None = None) -> None:
         self.weights = dict(weights or {})

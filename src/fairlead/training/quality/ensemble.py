@@ -22,6 +22,7 @@ from fairlead.training.quality.inputs import Inputs, inputs_of
 from fairlead.training.quality.labels import Labels, labels_of
 from fairlead.training.quality.market import market_of
 from fairlead.training.quality.network import Network
+from fairlead.training.quality.noisy import by_judges
 from fairlead.training.quality.platt import apply, platt
 from fairlead.training.quality.reach import by_reach
 from fairlead.training.quality.share import MANY, Choice, by_route, choose
@@ -52,7 +53,7 @@ def fit_quality(frame: Frame, plan: HeadPlan, params: Params, *, every_endpoint:
     With fewer than 200 labelled requests, or one endpoint, there is nothing to learn a contrast from: then the forest
     or the table serves as `fit_head` found it.
     """
-    frame = by_reach(trusted(frame), FOLDS)
+    frame = by_reach(by_judges(trusted(frame), FOLDS), FOLDS)
     head = fit_head(frame, plan, params, every_endpoint=every_endpoint)
     kept = _sampled(frame.group[head.rows])
     head = msgspec.structs.replace(
@@ -100,7 +101,7 @@ def networks(inputs: Inputs, labels: Labels) -> dict[str, tuple[DenseHead, Netwo
     found = {}
     for name, learner in (("irt", irt.fit), ("lowrank", lowrank.fit), ("mlp", mlp.fit)):
         net = learner(inputs.value, labels.score, labels.weight, labels.fold)
-        constants = platt(net.held, labels.score, labels.weight)
+        constants = platt(net.held, labels.score, labels.proof)
         if few.any():
             net, constants[:, few] = readout.borrow(net, labels.score, labels.weight, few)
         one = DenseHead(center=inputs.center, scale=inputs.scale, layers=net.layers, platt=constants)

@@ -12,6 +12,7 @@ from fairlead.training.frame import Frame, folds_of
 __all__ = ["Labels", "labels_of"]
 
 Array = np.ndarray[Any, Any]
+ENOUGH: Final = 200  # labels of people and tests from which chances are held against them alone
 KNOWN: Final = 50  # labels from which an endpoint's mean tells what being preferred is worth
 Z90: Final = 1.645
 STEEPEST: Final = 5.0  # an inverse propensity counts at most this many times the median one
@@ -31,6 +32,7 @@ class Labels(Struct, frozen=True, kw_only=True):
     request: Array
     fold: Array
     group: Array
+    sure: Array  # (n, K) whether people or tests gave it
     preferred: Array | None = None  # (K,) abilities of endpoints in comparisons, NaN where there was none
 
     def __len__(self) -> int:
@@ -43,6 +45,12 @@ class Labels(Struct, frozen=True, kw_only=True):
         overall = np.full(len(weight), total.sum() / max(weight.sum(), 1e-12))
         mean: Array = (total + 5 * expected(overall, weight, total, self.preferred)) / (weight + 5)
         return mean
+
+    @property
+    def proof(self) -> Array:
+        """Weights (n, K) of labels that chances are held against: those of people and tests where there are enough."""
+        alone = np.where(self.sure, self.weight, 0)
+        return alone if (alone > 0).sum() >= ENOUGH else self.weight
 
     @property
     def counts(self) -> Array:
@@ -88,6 +96,8 @@ def labels_of(frame: Frame, folds: int) -> Labels:
     np.add.at(total, cell, inverse * frame.targets["quality"])
     count = np.zeros(shape, np.float32)
     np.add.at(count, cell, 1.0)
+    sure = np.zeros(shape, dtype=bool)
+    sure[cell] = True if frame.sure is None else frame.sure
     score = np.where(weight > 0, total / np.maximum(weight, 1e-12), 0).astype(np.float32)
     group = frame.group[first]
     return Labels(
@@ -97,6 +107,7 @@ def labels_of(frame: Frame, folds: int) -> Labels:
         request=request,
         fold=folds_of(group, folds),
         group=group,
+        sure=sure,
         preferred=frame.preferred,
     )
 

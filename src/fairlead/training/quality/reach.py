@@ -34,13 +34,15 @@ Z95: Final = 1.959963984540054
 class Reach(Struct, frozen=True, kw_only=True):
     """The share of requests that got a label, over all and from the route that gets least to that which gets most.
 
-    `weight` (n,) is for every row of the frame, 1 in the mean over those with a label, and None where labels are even.
+    `weight` and `chance` (n,) are for every row of the frame: the weight is 1 in the mean over rows with a label, the
+    chance of it is NaN elsewhere. Both are None where labels are even.
     """
 
     share: float
     lowest: float
     highest: float
     weight: Array | None = None
+    chance: Array | None = None
 
     @property
     def told(self) -> str:
@@ -62,13 +64,15 @@ def reach_of(frame: Frame) -> Reach | None:
     raw = np.minimum(raw, STEEPEST * np.median(raw))
     raw /= raw.mean()
     by_route = _shares(frame.route[asked], got)
-    weight = np.zeros(len(frame))
-    weight[labelled] = raw
+    weight, known = np.zeros(len(frame)), np.full(len(frame), np.nan)
+    weight[labelled], known[labelled] = raw, chance
+    uneven = raw.std() > UNEVEN
     return Reach(
         share=float(got.mean()),
         lowest=float(by_route.min()),
         highest=float(by_route.max()),
-        weight=weight if raw.std() > UNEVEN else None,
+        weight=weight if uneven else None,
+        chance=known if uneven else None,
     )
 
 
@@ -87,10 +91,15 @@ def _chance(frame: Frame, asked: Array, got: Array, labelled: Array) -> Array:
             continue
         held = tables.crossfit(target, part.route, part.endpoint, shape, folds_of(part.group, 4))
         model = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, min_samples_leaf=50, random_state=0)
-        model.fit(_inputs(part, held), target)
+        shown = _inputs(part, held)
+        known = np.isfinite(shown)
+        # The learner refuses a column of nothing, and one that is always the same says nothing.
+        varied = np.where(known, shown, -np.inf).max(axis=0) > np.where(known, shown, np.inf).min(axis=0)
+        model.fit(shown[:, varied], target)
         rows = frame.take(labelled[mine])
         table = tables.fit(target, part.route, part.endpoint, shape)
-        out[mine] = model.predict_proba(_inputs(rows, tables.at(table, rows.route, rows.endpoint)))[:, 1]
+        asked_of = _inputs(rows, tables.at(table, rows.route, rows.endpoint))[:, varied]
+        out[mine] = model.predict_proba(asked_of)[:, 1]
     return out
 
 
