@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from fairlead.serve.security import Folder, Principal, keyfile, signing
+from fairlead.serve.guard import Principal
+from fairlead.serve.security import Folder, keyfile, signing
 from fairlead.serve.security.audit_check import verify
 
 
@@ -127,7 +128,7 @@ def test_without_cryptography_files_are_signed_with_a_shared_key(fairlead, monke
     assert enrolled.returncode == 2
     assert (
         "who can check the file of keys can also write it"
-        in [one for one in health if one["check"] == "keys"][0]["what"]
+        in next(one for one in health if one["check"] == "keys")["what"]
     )
 
 

@@ -1,4 +1,5 @@
 import contextlib
+import datetime
 import http.server
 import json
 import os
@@ -16,8 +17,8 @@ from fairlead.scoring import Router
 from fairlead.scoring.builtin import builtin
 from fairlead.scoring.snapshot import CURRENT
 from fairlead.serve.app import App
-from fairlead.serve.keys import KeyFile, hashed
 from fairlead.serve.recorder import Recorder
+from fairlead.serve.security import Folder, keys, signing
 from fairlead.serve.server import Server, bound, config
 from fairlead.serve.service import Service
 from fairlead.serve.settings import Limits
@@ -25,25 +26,27 @@ from fairlead.serve.settings import Limits
 collect_ignore = ["envoy_calls.py", "litellm_calls.py", "litellm_weights.py"]  # run by gateways' own Pythons
 ROOT = Path(__file__).parents[2]
 NAMES = ("openai/gpt-4o-mini", "openai/gpt-4o", "anthropic/claude-haiku-4-5")
-KEY = "rk_of_a_gateway"
 
 
 class Brain:
     """A server with a key, in a thread: `url`, `key`, and `spool`, where its decisions are kept."""
 
     def __init__(self, folder):
-        self.key, self.spool, self.snapshot = KEY, folder / "spool", folder / "published"
+        self.spool, self.snapshot = folder / "spool", folder / "published"
         plain = builtin(NAMES)
         parameters = {"weights": {NAMES[0]: 5.0, NAMES[1]: 3.0, NAMES[2]: 2.0}}
         manifest = structs.replace(plain.manifest, version=3, parameters=parameters)
         self.snapshot.mkdir()
         structs.replace(plain, manifest=manifest).write(self.snapshot / CURRENT)
-        keys = folder / "keys.json"
-        own = {"name": "gateway", "sha256": hashed(KEY), "scopes": ["decide", "read"]}
-        keys.write_text(json.dumps({"keys": [own]}))
+        security, now = Folder(folder / "security"), datetime.datetime.now(datetime.UTC)
+        signing.make(security.signing, shared=True)
+        signer = signing.signer(security.signing)
+        _, self.key = keys.edit(
+            security.keys, signer, now, lambda kept: keys.issue(kept, "gateway", ("gateway",), now=now)
+        )
         self.service = Service(Router(self.snapshot))
         recorder = Recorder(self.spool, self.service.metrics)
-        self.app = App(self.service, limits=Limits(), guard=KeyFile(keys), recorder=recorder, upstreams=None)
+        self.app = App(self.service, limits=Limits(), guard=security.guard(), recorder=recorder, upstreams=None)
         opened = bound("127.0.0.1", 0)
         self.port = opened.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"

@@ -11,7 +11,7 @@ from fairlead.errors import EvidenceError
 from fairlead.evaluation import simulate
 from fairlead.project import Project
 from fairlead.publish import lineage, publish
-from fairlead.scoring import Request, Router
+from fairlead.scoring import Request, Router, record
 from fairlead.training.registry import Registry
 
 PREDICTOR = """\
@@ -99,7 +99,10 @@ def test_the_record_survives_a_line_that_was_cut_off(here: Project) -> None:
     training.train(here)
     publish(here)
     publish(here)
-    with (here.published / lineage.RECORD).open("ab") as out:
+    with (here.published / record.RECORD).open("ab") as out:
         out.write(b'{"version": 3, "sha')
 
-    assert [(one.version, one.predictors) for one in lineage.record_of(here)] == [(1, {"cost": 1}), (2, {"cost": 1})]
+    assert [(one.version, one.predictors) for one in record.record_of(here.published)] == [
+        (1, {"cost": 1}),
+        (2, {"cost": 1}),
+    ]

@@ -1,4 +1,5 @@
 import contextlib
+import datetime
 import http.server
 import json
 import shutil
@@ -22,11 +23,13 @@ from fairlead.serve import connect
 from fairlead.serve.app import App
 from fairlead.serve.guard import OPEN
 from fairlead.serve.recorder import Recorder
+from fairlead.serve.security import Folder, keys, signing
 from fairlead.serve.server import Server, bound, config
 from fairlead.serve.service import Service
 from fairlead.serve.settings import Limits
 
 NAMES = ("acme/small", "acme/large", "other/large")
+NOW = datetime.datetime.now(datetime.UTC)
 JSON = {"content-type": "application/json"}
 
 
@@ -249,3 +252,44 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
     server = Redis(program, tmp_path)
     yield server
     server.kill()
+
+
+class House:
+    """A folder with its keys, and a guard over it."""
+
+    def __init__(self, root):
+        self.folder = Folder(root)
+        signing.make(self.folder.signing)
+        signing.make(self.folder.audit_signing)
+        self._signer = signing.signer(self.folder.signing)
+        self.new("first", "gateway")
+
+    def change(self, change):
+        return keys.edit(self.folder.keys, self._signer, NOW, change)
+
+    def new(self, name, *roles, **options):
+        return self.change(lambda kept: keys.issue(kept, name, roles, now=NOW, **options))
+
+    def guard(self, **options):
+        return self.folder.guard(**options)
+
+
+@pytest.fixture
+def house(tmp_path):
+    return House(tmp_path / "security")
+
+
+@pytest.fixture(scope="session")
+def shows():
+    """Give the headers of a call that shows a key."""
+
+    def headers(text, **more):
+        named = [(name.replace("_", "-").encode(), value.encode()) for name, value in more.items()]
+        return [(b"host", b"localhost"), (b"authorization", f"Bearer {text}".encode()), *named]
+
+    return headers
+
+
+@pytest.fixture(scope="session")
+def make_house():
+    return House

@@ -1,5 +1,4 @@
 import asyncio
-import json
 
 import pytest
 
@@ -7,7 +6,6 @@ from fairlead.errors import UnavailableError
 from fairlead.scoring import Outcome, Request, Router
 from fairlead.serve import AsyncClient, Client, InProcess
 from fairlead.serve.bodies import Opinion
-from fairlead.serve.keys import KeyFile, hashed
 
 REQUESTS = [
     Request(id="r-1", text="Hello", route="chat", tags={"a": 1, "b": None}, needs=()),
@@ -68,12 +66,11 @@ def test_a_server_that_sheds_is_as_good_as_none(serving, monkeypatch):
         client.decide(Request())
 
 
-def test_a_client_sends_its_key_and_keeps_feedback(serving, tmp_path):
-    keys = tmp_path / "keys.json"
-    keys.write_text(json.dumps({"keys": [{"name": "g", "sha256": hashed("rk_g"), "scopes": ["decide"]}]}))
-    server = serving(guard=KeyFile(keys), spool=tmp_path / "spool")
+def test_a_client_sends_its_key_and_keeps_feedback(serving, house, tmp_path):
+    _, key = house.new("g", "gateway")
+    server = serving(guard=house.guard(), spool=tmp_path / "spool")
 
-    with Client(server.url, key="rk_g") as client:
+    with Client(server.url, key=key) as client:
         assert client.decide(Request()).kind == "policy"
         assert len(client.feedback(Opinion(target_id="r-1", score=True))) == 32
     with Client(server.url) as client, pytest.raises(UnavailableError, match="401"):

@@ -65,12 +65,8 @@ def test_a_websocket_tells_the_same_and_ends_when_the_server_drains(serving):
     assert len(rest) < 5
 
 
-def test_a_websocket_elsewhere_or_without_a_key_is_refused(serving, tmp_path):
-    from fairlead.serve.keys import KeyFile
-
-    (tmp_path / "keys.json").write_text('{"keys": []}')
-
-    for server, path in ((serving(), "/v1/decide"), (serving(guard=KeyFile(tmp_path / "keys.json")), "/v1/stream")):
+def test_a_websocket_elsewhere_or_without_a_key_is_refused(serving, house):
+    for server, path in ((serving(), "/v1/decide"), (serving(guard=house.guard()), "/v1/stream")):
         with pytest.raises(InvalidStatus), connect(f"ws://127.0.0.1:{server.port}{path}", proxy=None):
             pass
 

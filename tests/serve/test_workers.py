@@ -137,7 +137,8 @@ def test_a_unix_socket_serves_several_workers_and_is_gone_afterwards(process, pu
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["--host", "0.0.0.0"], "give --keys FILE"),
+        (["--host", "0.0.0.0"], "give --keys FOLDER"),
+        (["--keys", "/nowhere"], "no keys yet; make one with `fairlead keys new"),
         (["--workers", "0"], "give 1 to 64"),
         (["--port", "70000"], "cannot be bound"),
         (["--snapshot", "/nowhere"], "cannot be read"),
@@ -152,7 +153,7 @@ def test_what_cannot_be_is_one_line_and_an_exit_code(process, published, argumen
 
     code, said = server.process.wait(60), server.process.stderr.read()
 
-    assert code == (1 if arguments[0] == "--snapshot" else 2)
+    assert code == (1 if arguments[0] in {"--snapshot", "--keys"} else 2)
     assert why in said
     assert said.count("\n") == 1
 

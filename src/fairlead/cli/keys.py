@@ -42,8 +42,8 @@ def new(
     as_json: AsJson = False,
 ) -> None:
     """Make a key and show it, this once."""
+    from fairlead.serve.routes import ROLES
     from fairlead.serve.security import keys
-    from fairlead.serve.security.roles import ROLES
 
     unknown = sorted(set(role) - set(ROLES))
     if unknown:

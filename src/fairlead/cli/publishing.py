@@ -42,6 +42,9 @@ def publish(
     promote: Annotated[
         bool, typer.Option("--promote", help="Swap in the candidate that was judged, and publish nothing new.")
     ] = False,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Put the last good snapshot back; the one in use is kept as withdrawn.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Publish the champions as one snapshot: compiled, audited against their boosters, then swapped in."""
@@ -49,8 +52,8 @@ def publish(
     from fairlead import publish as stage
 
     here = project.find()
-    if promote:
-        _promote(here, as_json)
+    if promote or rollback:
+        (_promote if promote else _roll_back)(here, as_json)
         return
     asked = {"margin_points": margin, "usd_per_1000": budget, "p95_s": p95, "confidence": confidence}
     tuned = evaluation.tune(here, goal=goal, floor=floor, frontier=frontier, explore=explore, **asked)
@@ -84,8 +87,9 @@ def publish(
 
 
 def _promote(here: project.Project, as_json: bool) -> None:
-    from fairlead import publish as stage
     from fairlead.evaluation import gates
+    from fairlead.scoring import swap
+    from fairlead.scoring.snapshot import CURRENT
 
     ruling = gates.latest(here)
     if ruling is None or ruling.verdict != "promote":
@@ -93,9 +97,20 @@ def _promote(here: project.Project, as_json: bool) -> None:
             "no candidate was judged worth promoting; run `fairlead publish --candidate`, then "
             "`fairlead judge --candidate`"
         )
-    path = stage.promote(here, ruling.candidate.partition("+")[2])
+    swap.promote(here.published, ruling.candidate.partition("+")[2])
+    path = here.published / CURRENT
     words = show.fields({"snapshot": path, "version": ruling.candidate, "before": ruling.champion or "none"})
     show.result({"path": str(path), "version": ruling.candidate, "before": ruling.champion}, words, as_json)
+
+
+def _roll_back(here: project.Project, as_json: bool) -> None:
+    from fairlead.scoring import swap
+    from fairlead.scoring.snapshot import CURRENT
+
+    back = swap.roll_back(here.published)
+    path, version = here.published / CURRENT, f"{back.manifest.version}+{back.sha256[:16]}"
+    words = show.fields({"snapshot": path, "version": version, "withdrawn": here.published / swap.WITHDRAWN})
+    show.result({"path": str(path), "version": version}, words, as_json)
 
 
 def _short(parameters: dict[str, Any]) -> str:

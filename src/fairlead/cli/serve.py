@@ -36,7 +36,10 @@ def serve(
     spool: Annotated[Path | None, typer.Option(help="The folder for decisions and feedback, for `ingest`.")] = None,
     spool_mb: Annotated[int, typer.Option(help="Megabytes kept there.")] = 1024,
     keys: Annotated[
-        Path | None, typer.Option(help="A JSON file of hashed keys; callers send Authorization: Bearer.")
+        Path | None, typer.Option(help="The folder of `fairlead keys`; callers send Authorization: Bearer.")
+    ] = None,
+    front: Annotated[
+        list[str] | None, typer.Option(help="A network of fronts whose X-Forwarded-For counts, as 10.0.0.0/8.")
     ] = None,
     upstreams: Annotated[
         Path | None, typer.Option(help="A TOML file of upstreams, to forward chat completions.")
@@ -53,9 +56,13 @@ def serve(
     from fairlead.serve.settings import Limits, Settings
     from fairlead.serve.workers import serve as run
 
+    if keys is not None:  # refused here, in one line, and not by each worker
+        from fairlead.serve.security import Folder
+
+        Folder(keys).guard(fronts=front or ())
     if keys is None and uds is None and not _loopback(host):
         raise UsageError(
-            f"--host {host} can be reached by others; give --keys FILE, whose keys callers send, or listen on 127.0.0.1"
+            f"--host {host} can be reached by others; give --keys FOLDER (`fairlead keys`), or listen on 127.0.0.1"
         )
     if not 1 <= workers <= 64:
         raise UsageError(f"--workers {workers}; give 1 to 64")
@@ -72,6 +79,7 @@ def serve(
         redis=redis,
         group=group,
         keys=None if keys is None else str(keys),
+        fronts=tuple(front or ()),
         spool=None if spool is None else str(spool),
         spool_bytes=spool_mb << 20,
         upstreams=None if upstreams is None else str(upstreams),

@@ -3,7 +3,6 @@
 from fairlead.publish.endpoints import EndpointSettings, endpoints_in, endpoints_of, regions_of, settings_of
 from fairlead.publish.publish import Published, assemble, publish
 from fairlead.publish.replay import audit, audit_rows
-from fairlead.publish.swap import promote
 
 __all__ = [
     "EndpointSettings",
@@ -13,7 +12,6 @@ __all__ = [
     "audit_rows",
     "endpoints_in",
     "endpoints_of",
-    "promote",
     "publish",
     "regions_of",
     "settings_of",

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from typing import Final
-
-import msgspec
 from msgspec import Struct
 
 from fairlead import store
 from fairlead.errors import EvidenceError
 from fairlead.project import Project
+from fairlead.scoring.record import RECORD, record_of
 from fairlead.training import lineage
 from fairlead.training.entry import Registered, Rows
 from fairlead.training.registry import Registry
 
-__all__ = ["RECORD", "PublishedBefore", "Traced", "note", "record_of", "trace"]
-
-RECORD: Final = "published.jsonl"
-
-
-class PublishedBefore(Struct, frozen=True, kw_only=True):
-    """One snapshot that was published, and which registered version of each predictor it holds."""
-
-    version: int
-    sha256: str
-    created_at: str
-    policy: str
-    predictors: dict[str, int]
+__all__ = ["Traced", "trace"]
 
 
 class Traced(Struct, frozen=True, kw_only=True):
@@ -43,34 +28,15 @@ class Traced(Struct, frozen=True, kw_only=True):
     found: int
 
 
-def note(project: Project, published: PublishedBefore) -> None:
-    """Add a snapshot to the record, on the disk before it returns."""
-    project.published.mkdir(parents=True, exist_ok=True)
-    with (project.published / RECORD).open("ab") as out:
-        out.write(msgspec.json.encode(published) + b"\n")
-        out.flush()
-        os.fsync(out.fileno())
-
-
-def record_of(project: Project) -> list[PublishedBefore]:
-    """Read the record, oldest first; a last line that was cut off is left out."""
-    path = project.published / RECORD
-    found = []
-    for line in path.read_bytes().splitlines() if path.is_file() else []:
-        try:
-            found.append(msgspec.json.decode(line, type=PublishedBefore))
-        except msgspec.MsgspecError:
-            continue
-    return found
-
-
 def trace(project: Project, decision_id: str) -> list[Traced]:
     """Walk from a logged decision to its snapshot, to the predictors in it, to their rows.
 
     Raises EvidenceError where the log has no such decision, or where its snapshot is not on record.
     """
     version = _snapshot_of(project, decision_id)
-    published = next((one for one in record_of(project) if f"{one.version}+{one.sha256[:16]}" == version), None)
+    published = next(
+        (one for one in record_of(project.published) if f"{one.version}+{one.sha256[:16]}" == version), None
+    )
     if published is None:
         raise EvidenceError(
             f"decision {decision_id} was made with {version}, which no line of {project.published / RECORD} names"

@@ -11,16 +11,16 @@ from msgspec import Struct
 
 from fairlead.errors import GateError
 from fairlead.project import Project
-from fairlead.publish import swap
 from fairlead.publish.compile import compile_trees
 from fairlead.publish.endpoints import endpoints_in
-from fairlead.publish.lineage import PublishedBefore, note
 from fairlead.publish.pack import pack
 from fairlead.publish.replay import audit, audit_rows
+from fairlead.scoring import swap
 from fairlead.scoring.heads import HEADS
 from fairlead.scoring.manifest import FORMAT, Endpoint, HeadSpec, Manifest
 from fairlead.scoring.parts import PARTS
 from fairlead.scoring.policies import make
+from fairlead.scoring.record import PublishedBefore, note
 from fairlead.scoring.snapshot import CANDIDATE, CURRENT, Head, Snapshot
 from fairlead.scoring.table import CategoryTable
 from fairlead.training import spec as specs
@@ -83,7 +83,7 @@ def publish(
         swap.keep_last_good(folder)
     # Noted first: a decision whose snapshot is on no record could not be traced.
     note(
-        project,
+        folder,
         PublishedBefore(
             version=version,
             sha256=snapshot.sha256,

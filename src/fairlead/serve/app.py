@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from msgspec import json
@@ -11,7 +13,7 @@ from msgspec import json
 from fairlead.serve import http
 from fairlead.serve.bodies import Answer, Ask
 from fairlead.serve.gather import Gather
-from fairlead.serve.guard import OPEN, Guard, Headers
+from fairlead.serve.guard import OPEN, Guard, Headers, Principal
 from fairlead.serve.handlers import Handlers
 from fairlead.serve.http import Call, Receive, Reply, Scope, Send
 from fairlead.serve.recorder import Recorder
@@ -26,6 +28,7 @@ __all__ = ["App"]
 _LOG: Final = logging.getLogger("fairlead.serve")
 _PATHS: Final = {route.path: route for route in ROUTES}
 _DECIDE: Final = _PATHS["/v1/decide"]
+Done = Callable[[int, bytes, Iterable[tuple[bytes, bytes]]], None]  # given status, body and headers of its own
 
 
 class App:
@@ -40,14 +43,16 @@ class App:
         recorder: Recorder | None = None,
         upstreams: str | None = None,
         others: Callable[[], Any] | None = None,
+        published: Path | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.service, self.guard, self.recorder = service, guard, recorder
         self.gather = Gather(service.decide, self.limits)
         self.hub = Hub(service, self.limits.watchers)
-        self.draining = False
+        self.draining, self.published = False, published
         self._handlers = Handlers(self, upstreams, others)
         self.asks_one, self._encoder = json.Decoder(Ask), json.Encoder()
+        self.guard.watch(partial(service.metrics.add, "fairlead_guard_events_total"))
         service.listeners.append(self.hub)
         if recorder is not None:
             service.listeners.append(recorder)
@@ -64,24 +69,26 @@ class App:
                 close = self.draining or reply.status in (408, 413)
                 await http.send(reply, receive, send, head=scope["method"] == "HEAD", close=close)
 
-    def quick(self, headers: Headers, body: bytes, done: Callable[[int, bytes], None]) -> None:
-        """Decide a whole request of /v1/decide without a task of its own; `done` is given status and body."""
+    def quick(self, headers: Headers, body: bytes, peer: str | None, done: Done) -> None:
+        """Decide a whole request of /v1/decide without a task of its own."""
 
         def answered(answer: Answer | RefusedError) -> None:
             if isinstance(answer, RefusedError):
-                done(*self._refused(answer, _DECIDE))
+                done(*self._refused(answer, _DECIDE), answer.headers())
             else:
                 self._count(_DECIDE.path, 200)
-                done(200, self._encoder.encode(answer))
+                done(200, self._encoder.encode(answer), ())
 
         try:
             if not self.gather.has_room:  # first, since it has to cost as little as can be
                 raise RefusedError("overloaded")
-            self.guard.admit("POST", _DECIDE.path, headers, _DECIDE.scope)
+            principal = self._admitted("POST", _DECIDE.path, headers, peer)
             _check_type(headers)
             if len(body) > self.limits.body_bytes:
                 raise RefusedError("too_large")
-            self.gather.put(decoded(self.asks_one, body), answered)
+            ask = decoded(self.asks_one, body)
+            principal.check(ask.route, ask.team)
+            self.gather.put(ask, answered)
         except RefusedError as refused:
             self.gather.refuse(refused, answered)
         except Exception as fault:
@@ -127,10 +134,10 @@ class App:
     async def _call(self, route: Route | None, scope: Scope, receive: Receive) -> Call | None:
         """Check a call and read its body; None when its sender has gone."""
         headers: Headers = scope["headers"]
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        principal = self._admitted(method, scope["path"], headers, _peer(scope))
         if route is None:
             raise RefusedError("no_such_path")
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        principal = self.guard.admit(method, route.path, headers, route.scope)
         if method != route.method:
             raise RefusedError("wrong_method")
         if route.method == "GET":
@@ -143,15 +150,21 @@ class App:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         try:
+            self._admitted("GET", scope["path"], scope["headers"], _peer(scope))
             if scope["path"] != "/v1/stream":
                 raise RefusedError("no_such_path")
-            self.guard.admit("GET", scope["path"], scope["headers"], "read")
         except RefusedError as refused:
             self._refused(refused, None)
             await send({"type": "websocket.close", "code": 1008})
             return
         await send({"type": "websocket.accept"})
         await self.hub.websocket(receive, send)
+
+    def _admitted(self, method: str, path: str, headers: Headers, peer: str | None) -> Principal:
+        found = self.guard.check(method, path, headers, peer)
+        if isinstance(found, RefusedError):
+            raise found
+        return found
 
     def _refused(self, refused: RefusedError, route: Route | None) -> tuple[int, bytes]:
         self.service.metrics.add("fairlead_refused_total", refused.code)
@@ -160,6 +173,11 @@ class App:
 
     def _count(self, path: str, status: int) -> None:
         self.service.metrics.add("fairlead_http_requests_total", path, str(status))
+
+
+def _peer(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return client[0] if client else None
 
 
 def _check_type(headers: Headers) -> None:

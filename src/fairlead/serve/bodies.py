@@ -16,7 +16,24 @@ from fairlead.scoring.decision import Decision, Kind, Ranked
 from fairlead.scoring.outcome import Outcome
 from fairlead.scoring.request import Request
 
-__all__ = ["MOST", "Answer", "Answers", "Ask", "Asks", "Endpoints", "InUse", "Opinion", "State", "Taken", "Told"]
+__all__ = [
+    "MOST",
+    "Answer",
+    "Answers",
+    "Ask",
+    "Asks",
+    "Code",
+    "Endpoints",
+    "InUse",
+    "Opinion",
+    "Promotion",
+    "Reason",
+    "State",
+    "Swapped",
+    "Taken",
+    "Token",
+    "Told",
+]
 
 MOST: Final = 256  # requests in a batch
 
@@ -213,3 +230,36 @@ class InUse(Struct, frozen=True, kw_only=True):
     shadow: bool
     refused: str | None
     faults: int
+
+
+class Code(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A one-time code of an authenticator, for one dangerous action."""
+
+    action: Name
+    code: Annotated[str, Meta(pattern="^[0-9]{6}$")]
+
+
+class Token(Struct, frozen=True, kw_only=True):
+    """What to send as X-Fairlead-Step-Up with that action."""
+
+    token: str
+    expires_in_s: float
+
+
+class Promotion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which candidate is meant: how its SHA-256 begins, as the ruling names it."""
+
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{8,64}$")]
+
+
+class Reason(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why it is done, for the audit log."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+class Swapped(Struct, frozen=True, kw_only=True):
+    """What is in use from now on; workers take it within about a second."""
+
+    version: int
+    sha256: str

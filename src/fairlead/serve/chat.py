@@ -59,6 +59,7 @@ def request_of(call: Call, sent: dict[str, msgspec.Raw]) -> Request:
     offer = offered({name: value(sent, name) for name in ("tools", "response_format", "text") if name in sent})
     told: dict[str, Any] = {name: (call.header(header) or "")[:_MOST] or None for header, name in _HEADERS}
     more = _count(value(sent, "max_completion_tokens")) or _count(value(sent, "max_tokens"))
+    call.principal.check(told.get("route"), told.get("team"))
     return Request(
         text=text,
         tools=offer.tools,

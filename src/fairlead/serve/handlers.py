@@ -10,6 +10,7 @@ from msgspec import json
 
 from fairlead.serve import metrics, openapi, plano
 from fairlead.serve.bodies import Answers, Asks, Opinion, Taken, Told
+from fairlead.serve.control import Control
 from fairlead.serve.forward import Forward
 from fairlead.serve.http import Call, Reply
 from fairlead.serve.refusals import RefusedError, decoded
@@ -30,7 +31,7 @@ class Handlers:
         self._app, self._service = app, app.service
         self._others = others  # gives what the other workers have counted
         self._asks, self._told, self._opinion = json.Decoder(Asks), json.Decoder(Told), json.Decoder(Opinion)
-        self._plano = plano.Plano(app.gather)
+        self._plano, self._control = plano.Plano(app.gather), Control(app.guard, app.published)
         self._forward = None
         if upstreams is not None:
             self._forward = Forward(self._service, app.gather, read_upstreams(upstreams), app.limits)
@@ -47,13 +48,17 @@ class Handlers:
 
     async def decide(self, call: Call) -> Reply:
         """Decide one request, together with those that come at the same time."""
-        return _json(await self._app.gather.ask(decoded(self._app.asks_one, call.body)))
+        ask = decoded(self._app.asks_one, call.body)
+        call.principal.check(ask.route, ask.team)
+        return _json(await self._app.gather.ask(ask))
 
     async def decide_batch(self, call: Call) -> Reply:
         """Decide several requests."""
         if not self._app.gather.has_room:
             raise RefusedError("overloaded")
         asked = decoded(self._asks, call.body).requests
+        for one in asked:
+            call.principal.check(one.route, one.team)
         return _json(Answers(decisions=self._service.decide(asked)))
 
     async def observe(self, call: Call) -> Reply:
@@ -99,6 +104,18 @@ class Handlers:
             raise RefusedError("no_upstream")
         return await self._forward.answer(call)
 
+    async def step_up(self, call: Call) -> Reply:
+        """Take a one-time code."""
+        return await self._control.step_up(call)
+
+    async def promote(self, call: Call) -> Reply:
+        """Let the candidate take its place."""
+        return await self._control.promote(call)
+
+    async def rollback(self, call: Call) -> Reply:
+        """Put the last good snapshot back."""
+        return await self._control.roll_back(call)
+
     async def openapi(self, call: Call) -> Reply:
         """Give the OpenAPI document."""
         return Reply(body=openapi.document())
@@ -138,6 +155,7 @@ class Handlers:
             ("fairlead_draining", "1 while this worker ends.", {}, self._app.draining),
         ]
         states = self._service.endpoints().endpoints
+        told += [(name, help_, {}, value) for name, help_, value in self._app.guard.gauges()]
         for name, help_, field in _OF_ENDPOINT:
             for one in states:
                 value = getattr(one, field)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from fairlead.serve.guard import Headers, Principal
+from fairlead.serve.headers import HEADERS
 from fairlead.serve.refusals import RefusedError
 
 __all__ = ["JSON", "Call", "Receive", "Reply", "Scope", "Send", "read", "send"]
@@ -19,8 +20,6 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 JSON: Final = b"application/json"
-# An answer is for who asked, and is what it says it is.
-_SAFE: Final = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -70,7 +69,7 @@ async def read(headers: Headers, receive: Receive, most: int, within_s: float) -
 
 async def send(reply: Reply, receive: Receive, out: Send, *, head: bool = False, close: bool = False) -> None:
     """Send an answer; a stream ends when whoever reads it has gone."""
-    headers = [(b"content-type", reply.content_type), *_SAFE, *reply.headers]
+    headers = [(b"content-type", reply.content_type), *HEADERS, *reply.headers]
     if close:
         headers.append((b"connection", b"close"))
     body = reply.body

@@ -8,12 +8,14 @@ are there, decided with those that came with it, and answered by one write.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from fairlead.serve.refusals import document
+from fairlead.serve.headers import HEADERS
+from fairlead.serve.refusals import RefusedError, document
 
 if TYPE_CHECKING:
     from fairlead.serve.app import App
@@ -24,14 +26,11 @@ _HEADERS: Final = 100
 _HEADER_BYTES: Final = 32 << 10
 _HEAD_BYTES: Final = 512 << 10  # that may come before headers end; one read of a socket is up to half of it
 _PATH: Final = b"/v1/decide"
+_SAFE: Final = b"".join(b"%b: %b\r\n" % header for header in HEADERS)
 _HEADS: Final = {
-    status: f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
-    f"cache-control: no-store\r\nx-content-type-options: nosniff\r\n{more}content-length: ".encode()
-    for status, more in (
-        *((one, "") for one in (200, 400, 403, 413, 415)),
-        (401, "www-authenticate: Bearer\r\n"),
-        (503, "retry-after: 1\r\n"),
-    )
+    status: b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n%bcontent-length: "
+    % (status, HTTPStatus(status).phrase.encode(), _SAFE)
+    for status in (200, 400, 401, 403, 413, 415, 429, 503)
 }
 
 
@@ -108,7 +107,7 @@ class Lane(HttpToolsProtocol):
         self._in_head = False
         if self._is_too_many:
             self.cycle = _Cycle(keep_alive=False)  # type: ignore[assignment]
-            self._write(self.cycle, 503, document("overloaded"))  # type: ignore[arg-type]
+            self._write(self.cycle, 503, document("overloaded"), RefusedError("overloaded").headers())  # type: ignore[arg-type]
             return
         if (
             self.url != _PATH
@@ -146,10 +145,10 @@ class Lane(HttpToolsProtocol):
             return
         cycle.more_body = False
 
-        def done(status: int, body: bytes) -> None:
-            self._write(cycle, status, body)
+        def done(status: int, body: bytes, more: Iterable[tuple[bytes, bytes]]) -> None:
+            self._write(cycle, status, body, more)
 
-        self._app.quick(self.headers, bytes(cycle.body), done)
+        self._app.quick(self.headers, bytes(cycle.body), self.client[0] if self.client else None, done)
 
     def on_response_complete(self) -> None:
         """Go on with what was sent ahead, or be idle."""
@@ -176,11 +175,13 @@ class Lane(HttpToolsProtocol):
         self.transport.write(b"%b%d\r\n\r\n%b" % (head, len(body), body))
         self.transport.close()
 
-    def _write(self, cycle: _Cycle, status: int, body: bytes) -> None:
+    def _write(self, cycle: _Cycle, status: int, body: bytes, more: Iterable[tuple[bytes, bytes]]) -> None:
         if cycle.disconnected or self.transport.is_closing():
             return
-        close = b"" if cycle.keep_alive else b"\r\nconnection: close"
-        self.transport.write(b"%b%d%b\r\n\r\n%b" % (_HEADS[status], len(body), close, body))
+        end = b"" if cycle.keep_alive else b"\r\nconnection: close"
+        for header in more:
+            end += b"\r\n%b: %b" % header
+        self.transport.write(b"%b%d%b\r\n\r\n%b" % (_HEADS[status], len(body), end, body))
         cycle.response_complete = True
         if not cycle.keep_alive:
             self.transport.close()

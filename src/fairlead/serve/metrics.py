@@ -22,6 +22,7 @@ _COUNTERS: Final = {
     "fairlead_outcomes_total": (("endpoint", "status"), "Outcomes told by endpoint and status."),
     "fairlead_http_requests_total": (("path", "status"), "Answers by path and status."),
     "fairlead_refused_total": (("code",), "Calls refused by code."),
+    "fairlead_guard_events_total": (("event",), "Refusals of keys by reason, alerts by kind, files of keys."),
     "fairlead_spool_records_total": (
         ("outcome",),
         "Records for ingest: kept, or dropped where the disk was full or slow.",

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from fairlead.serve.routes import ROUTES, Route
+from fairlead.serve.routes import ROLES, ROUTES, Route
 
 __all__ = ["document"]
 
@@ -52,7 +52,9 @@ def document() -> bytes:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    refused = {401, 403, *route.refusals} if route.scope is not None else set(route.refusals)
+    refused = {401, 403, 429, *route.refusals} if route.roles is not None else set(route.refusals)
+    if route.action is not None:
+        refused.add(503)
     told: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
@@ -61,8 +63,13 @@ def _operation(route: Route) -> dict[str, Any]:
             **{str(status): _refusal(status) for status in sorted(refused)},
         },
     }
-    if route.scope is not None:
+    if route.roles is not None:
+        told["description"] = f"For keys with a role of: {', '.join(one for one in ROLES if one in route.roles)}."
         told["security"] = [{"key": []}, {}]  # a server that only this machine can reach may have no keys
+    if route.action is not None:
+        told["parameters"] = [
+            {"name": "X-Fairlead-Step-Up", "in": "header", "required": True, "schema": {"type": "string"}}
+        ]
     if route.takes is not None:
         told["requestBody"] = {"required": True, "content": {"application/json": {"schema": _takes(route)}}}
     return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import lru_cache
 from typing import Any, Final, TypeVar
@@ -24,14 +25,24 @@ CODES: Final[dict[str, tuple[int, str]]] = {  # code: status, what it says
     "key_missing": (401, "send Authorization: Bearer KEY"),
     "key_refused": (401, "this key is not known, or no longer"),
     "not_allowed": (403, "this key may not do that"),
+    "out_of_scope": (403, "this key may not do that for this route or team"),
+    "no_keys": (403, "this needs a server with keys: fairlead serve --keys"),
+    "step_up_required": (403, "send X-Fairlead-Step-Up: a token of POST /v1/admin/step-up for this action"),
+    "not_enrolled": (403, "this key has no authenticator; an admin enrols it: fairlead keys enrol"),
+    "wrong_code": (403, "this code is wrong, or was used"),
+    "no_such_action": (400, "there is no such action"),
     "no_such_path": (404, "there is nothing at this path; /openapi.json says what there is"),
     "no_spool": (404, "feedback is not kept here; start the server with --spool"),
     "no_shadow": (404, "this server is not in shadow mode"),
     "unknown_model": (404, "no upstream of that name; ask for model auto, or one of /v1/endpoints"),
     "wrong_method": (405, "this path takes another method"),
     "too_slow": (408, "the body did not arrive in time"),
+    "not_promoted": (409, "the gates do not allow it, or the file is another one by now; see the detail"),
     "too_large": (413, "the body is larger than is taken here"),
     "wrong_content_type": (415, "send Content-Type: application/json"),
+    "too_many": (429, "this key asked more often than it may"),
+    "locked": (429, "too many wrong codes; try again later"),
+    "not_recorded": (503, "what is done cannot be recorded just now, so it is not done"),
     "overloaded": (503, "more is asked than can be answered in time; go on alone, and try again later"),
     "draining": (503, "this worker is ending; try again"),
     "spool_full": (503, "what is sent cannot be kept just now; try again later"),
@@ -39,18 +50,29 @@ CODES: Final[dict[str, tuple[int, str]]] = {  # code: status, what it says
     "no_eligible": (422, "no endpoint may serve this request"),
     "upstream_failed": (502, "every upstream that was tried failed"),
 }
-_RETRY_S: Final = {503: b"1"}
 _AT: Final = re.compile(r" - at `(\$[^`]*)`$")
 _SAFE: Final = re.compile(r"Expected `[^`]*`(, got `[^`]*`)?|Object missing required field `\w+`")
 
 
 class RefusedError(Exception):
-    """A call that is refused, by one of CODES; `at` says where in the body, as a path."""
+    """A call that is refused, by one of CODES; `at` says where in the body, as a path.
 
-    def __init__(self, code: str, at: str | None = None, detail: str | None = None) -> None:
+    `reason` is for logs and counts only: what a stranger is not told.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        at: str | None = None,
+        detail: str | None = None,
+        *,
+        reason: str = "",
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(code)
-        self.code, self.at, self.detail = code, at, detail
+        self.code, self.at, self.detail, self.reason = code, at, detail, reason or code
         self.status = CODES[code][0]
+        self.retry_after_s = 1.0 if retry_after_s is None and self.status == 503 else retry_after_s
 
     def body(self) -> bytes:
         """Give the answer's body."""
@@ -60,7 +82,9 @@ class RefusedError(Exception):
         """Give the headers that go with it."""
         if self.status == 401:
             return [(b"www-authenticate", b"Bearer")]
-        return [(b"retry-after", _RETRY_S[self.status])] if self.status in _RETRY_S else []
+        if self.retry_after_s is None:
+            return []
+        return [(b"retry-after", str(max(1, math.ceil(self.retry_after_s))).encode())]
 
 
 @lru_cache(maxsize=256)

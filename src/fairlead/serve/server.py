@@ -84,6 +84,7 @@ def config(app: App) -> uvicorn.Config:
         ws_max_size=1 << 16,
         lifespan="on",
         interface="asgi3",
+        proxy_headers=False,  # whose word counts is the guard's to say
         log_level="critical",  # uvicorn's own lines may quote a call; what matters is counted
         access_log=False,
         server_header=False,

@@ -48,7 +48,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     last_resort: str | None = None
     redis: str | None = None
     group: str = "default"
-    keys: str | None = None
+    keys: str | None = None  # the folder of keys
+    fronts: tuple[str, ...] = ()  # networks of fronts whose word of a caller's address counts
     spool: str | None = None
     spool_bytes: int = 1 << 30
     upstreams: str | None = None

@@ -17,7 +17,6 @@ from fairlead.scoring.live.shared import Shared
 from fairlead.serve.app import App
 from fairlead.serve.exchange import Exchange, connect
 from fairlead.serve.guard import OPEN, Guard
-from fairlead.serve.keys import KeyFile
 from fairlead.serve.recorder import Recorder
 from fairlead.serve.server import Server, bound, config
 from fairlead.serve.service import Service, open_router
@@ -39,7 +38,7 @@ def run(
     """Serve on a socket until SIGTERM or SIGINT; `folder` is where the workers of this machine meet."""
     router = open_router(settings, None if folder is None else Shared(folder / "live"))
     service = Service(router, shadow=settings.shadow)
-    guard: Guard = OPEN if settings.keys is None else KeyFile(Path(settings.keys))
+    guard = OPEN if settings.keys is None else _guard(settings)
     recorder = None
     if settings.spool is not None:
         recorder = Recorder(Path(settings.spool), service.metrics, Sizes(total_bytes=settings.spool_bytes))
@@ -54,6 +53,7 @@ def run(
         recorder=recorder,
         upstreams=settings.upstreams,
         others=None if tally is None else tally.others,
+        published=Path(settings.snapshot),
     )
     # What is there now stays: the collector need not look at it again and again while calls are answered.
     gc.collect()
@@ -67,6 +67,13 @@ def run(
         if tally is not None:
             tally.close()
         router.live.close()
+
+
+def _guard(settings: Settings) -> Guard:
+    from fairlead.serve.security import Folder  # a server without keys need not load it
+
+    folder = Folder(Path(str(settings.keys)))
+    return folder.guard(workers=lambda: settings.workers, redis=settings.redis, fronts=settings.fronts)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from fairlead.evaluation import gates
 from fairlead.evaluation.gates import choices, leaks, rows
 from fairlead.evaluation.gates.case import Case, gather
 from fairlead.project import Project
-from fairlead.publish import promote
+from fairlead.scoring import swap
 from fairlead.scoring.manifest import Column
 from fairlead.scoring.parts import PARTS
 from fairlead.scoring.snapshot import CANDIDATE, Snapshot, open_published
@@ -206,13 +206,16 @@ def test_only_the_file_that_was_judged_is_promoted(champion: Any, tmp_path: Path
     snapshot.write(project.published / "snapshot.safetensors")
     better.write(project.published / CANDIDATE)
 
-    with pytest.raises(GateError, match="is not that of the one that was judged"):
-        promote(project, "0" * 16)
-    promote(project, better.sha256[:16])
+    with pytest.raises(GateError, match="is not that of the one that is meant"):
+        swap.promote(project.published, "0" * 16)
+    with pytest.raises(GateError, match="the gates did not say `promote` of it"):
+        swap.promote(project.published, better.sha256[:16])
+    swap.keep_verdict(project.published, "promote", better.sha256)
+    swap.promote(project.published, better.sha256[:16])
 
     assert open_published(project.published)[0].manifest.version == 5
     with pytest.raises(SnapshotRefusedError):
-        promote(project, better.sha256)
+        swap.promote(project.published, better.sha256)
 
 
 def test_without_fresh_requests_nobody_can_know(champion: Any, tmp_path: Path):

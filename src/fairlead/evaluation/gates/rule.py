@@ -6,6 +6,7 @@ import datetime
 import os
 import textwrap
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +18,9 @@ from fairlead.evaluation.gates import choices, leaks, predictions, probe, rows, 
 from fairlead.evaluation.gates.case import Case, gather, version_of
 from fairlead.evaluation.gates.gate import Gate, Ruling, held, passed, refused, together
 from fairlead.project import Project
+from fairlead.scoring import swap
 from fairlead.scoring.policies import make
-from fairlead.scoring.snapshot import Snapshot, open_published
+from fairlead.scoring.snapshot import CANDIDATE, Snapshot, open_published
 
 __all__ = ["latest", "render", "rule"]
 
@@ -58,7 +60,7 @@ def rule(project: Project, candidate: Path, *, agree: Collection[str] = ()) -> R
         requests=requests,
         gates=gates,
     )
-    _keep(project, found)
+    _keep(project, found, candidate)
     return found
 
 
@@ -117,9 +119,12 @@ def render(ruling: Ruling) -> str:
     return "\n".join(lines)
 
 
-def _keep(project: Project, found: Ruling) -> None:
+def _keep(project: Project, found: Ruling, candidate: Path) -> None:
     folder = project.var / "judgements"
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / ".ruling.json"
     temporary.write_bytes(msgspec.json.format(msgspec.json.encode(structs.replace(found)), indent=2))
     os.replace(temporary, folder / "ruling.json")
+    if candidate == project.published / CANDIDATE and candidate.is_file():
+        with suppress(SnapshotRefusedError):  # a file that is refused is not promoted by anybody
+            swap.keep_verdict(project.published, found.verdict, Snapshot.read(candidate).sha256)

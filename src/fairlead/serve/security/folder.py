@@ -11,7 +11,7 @@ from fairlead.errors import SecurityError, UsageError
 from fairlead.serve.exchange import BUDGET_S, connect
 from fairlead.serve.security import keys, signing
 from fairlead.serve.security.audit import Audit
-from fairlead.serve.security.guard import Guard
+from fairlead.serve.security.guard import KeyGuard
 from fairlead.serve.security.keyfile import Key, Keys
 from fairlead.serve.security.keyring import Keyring
 from fairlead.serve.security.limits import Limits
@@ -105,7 +105,7 @@ class Folder:
 
     def guard(
         self, *, workers: Callable[[], int] = lambda: 1, redis: str | None = None, fronts: Iterable[str] = ()
-    ) -> Guard:
+    ) -> KeyGuard:
         """Give the guard of a server; SecurityError where keys cannot be trusted: then it must not start."""
         if not self.keys.exists():
             raise SecurityError(f"{self.keys}: no keys yet; make one with `fairlead keys new NAME --role gateway`")
@@ -114,7 +114,7 @@ class Folder:
             step_up = self.step_up(make=True)
         except UsageError:  # without cryptography nobody can enrol, and dangerous actions stay refused
             step_up = None
-        return Guard(
+        return KeyGuard(
             Keyring(self.keys, signing.verifier(self.public)),
             limits=Limits(workers=workers, client=client),
             audit=self.log(),

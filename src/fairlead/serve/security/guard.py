@@ -1,4 +1,4 @@
-"""Who may ask what: the one seam between the server and keys, roles, limits, codes, alerts and the audit log."""
+"""The guard of a server with keys: roles, limits, one-time codes, alerts and the audit log, asked for every call."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from fairlead.errors import FairleadError
+from fairlead.serve.guard import ANYONE, Headers, Principal
+from fairlead.serve.refusals import RefusedError
+from fairlead.serve.routes import Route
 from fairlead.serve.security.alerts import STRANGER, Alert, Alerts, network
 from fairlead.serve.security.alerts_kept import exchange
 from fairlead.serve.security.audit import Audit
@@ -16,17 +19,16 @@ from fairlead.serve.security.keyfile import Key
 from fairlead.serve.security.keyring import Keyring
 from fairlead.serve.security.limits import Limits
 from fairlead.serve.security.peers import Fronts
-from fairlead.serve.security.roles import Rule, Table
+from fairlead.serve.security.roles import Table
 from fairlead.serve.security.stepup import StepUp
-from fairlead.serve.security.verdict import ANYONE, Principal, Refusal, refusal
+from fairlead.serve.security.verdict import refusal
 
-__all__ = ["Guard"]
+__all__ = ["KeyGuard"]
 
 _KEEP_EVERY_S = 60.0
-Headers = Iterable[tuple[bytes, bytes]]  # names in lower case, as ASGI gives them
 
 
-class Guard:
+class KeyGuard:
     """Answers every call with who asks, or with why it is refused. It raises nothing, and waits 20 ms for Redis.
 
     Keys come first: who has none learns nothing of the paths. Then how often, then the role, then, for dangerous
@@ -48,13 +50,14 @@ class Guard:
     ) -> None:
         self.keyring, self.limits = keyring, limits or Limits()
         self.table, self.counts = table or Table(), Counter[str]()
+        self._watched: Callable[[str], None] = lambda event: None
         self._audit, self._step_up, self._fronts, self._clock = audit, step_up, fronts or Fronts(), clock
         self._alerts, self._known, self._kept_at = Alerts(), known, 0.0
         keyring.told = self._told
         if known is not None:
             self._keep()
 
-    def check(self, method: str, path: str, headers: Headers, peer: str | None) -> Principal | Refusal:
+    def check(self, method: str, path: str, headers: Headers, peer: str | None) -> Principal | RefusedError:
         """Give who asks, or why it is refused. `peer` is the connection's address, None on a Unix socket."""
         rule = self.table.find(method, path)
         if rule is not None and rule.roles is None:
@@ -72,7 +75,7 @@ class Guard:
         self._saw(key.id, address, refused=False)
         return _principal(key)
 
-    def step_up(self, principal: Principal, action: str, code: str) -> str | Refusal:
+    def step_up(self, principal: Principal, action: str, code: str) -> str | RefusedError:
         """Take a one-time code; give the token to send as X-Fairlead-Step-Up with that action within five minutes."""
         if action not in self.table.actions:
             return refusal("no_such_action")
@@ -81,33 +84,37 @@ class Guard:
         try:
             token, why = self._step_up.exchange(principal.key_id, action, code)
         except FairleadError:  # its file cannot be read or written: without it nobody is stepped up
-            self.counts["step_up_failures"] += 1
+            self._count("step_up_failures")
             return refusal("not_enrolled")
         event = "step_up.refused" if why else "step_up.granted"
         recorded = self._record(event, principal.key_id, action=action, reason=why or None)
         if why:
-            self.counts[f"refused.{why}"] += 1
+            self._count(f"refused.{why}")
             return refusal(why, 900.0 if why == "locked" else None)
         return token if recorded else refusal("no_audit")
 
-    def figures(self) -> list[tuple[str, str, float]]:
-        """Give what there is to watch: a metric's name, its label (or none) and its value. Labels are few and known."""
-        found = [("fairlead_guard_events_total", event, float(count)) for event, count in sorted(self.counts.items())]
-        limits, ring = self.limits, self.keyring
+    def watch(self, count: Callable[[str], None]) -> None:
+        """Call `count` with each event from now on."""
+        self._watched = count
+
+    def gauges(self) -> Iterable[tuple[str, str, float]]:
+        """Give what there is to watch: a gauge's name, what it says, and its value."""
+        ring = self.keyring
         return [
-            *found,
-            ("fairlead_guard_limits_total", "shared", float(limits.shared)),
-            ("fairlead_guard_limits_total", "local", float(limits.local)),
-            ("fairlead_guard_limits_failures_total", "", float(limits.failures)),
-            ("fairlead_guard_keys_sequence", "", float(ring.sequence)),
-            ("fairlead_guard_keys_refused", "", float(ring.failure is not None)),
+            ("fairlead_keys_sequence", "Number of the file of keys in use.", float(ring.sequence)),
+            ("fairlead_keys_refused", "1 where the file of keys is not the one in use.", float(bool(ring.failure))),
+            (
+                "fairlead_limits_alone",
+                "1 while this worker gives out its own share of the limits, since Redis cannot be asked.",
+                float(self.limits.failure is not None),
+            ),
         ]
 
     def record(self, event: str, principal: Principal, **told: object) -> bool:
         """Put what was done into the audit log; False where it could not be."""
         return self._record(event, principal.key_id, **told)
 
-    def _may(self, key: Key, rule: Rule | None, path: str) -> Refusal | None:
+    def _may(self, key: Key, rule: Route | None, path: str) -> RefusedError | None:
         if key.limit is not None:
             waited_s = self.limits.take(key.id, key.limit)
             if waited_s > 0:
@@ -116,7 +123,7 @@ class Guard:
             return refusal("wrong_method" if self.table.has_path(path) else "no_rule")
         return None if rule.roles and rule.roles & set(key.roles) else refusal("wrong_role")
 
-    def _stepped_up(self, key: Key, rule: Rule | None, token: str | None, address: str | None) -> Refusal | None:
+    def _stepped_up(self, key: Key, rule: Route | None, token: str | None, address: str | None) -> RefusedError | None:
         if rule is None or rule.action is None:
             return None
         why = ""
@@ -129,8 +136,8 @@ class Guard:
         recorded = self._record(event, key.id, **told)
         return refusal(why) if why else None if recorded else refusal("no_audit")
 
-    def _refused(self, why: Refusal, key_id: str, address: str | None) -> Refusal:
-        self.counts[f"refused.{why.reason}"] += 1
+    def _refused(self, why: RefusedError, key_id: str, address: str | None) -> RefusedError:
+        self._count(f"refused.{why.reason}")
         self._saw(key_id, address, refused=True)
         return why
 
@@ -142,11 +149,11 @@ class Guard:
             self._keep()
 
     def _told(self, event: str, why: str) -> None:
-        self.counts[event] += 1
+        self._count(event)
         self._record(event, "fairlead", reason=why)
 
     def _tell(self, alert: Alert) -> None:
-        self.counts[f"alert.{alert.kind}"] += 1
+        self._count(f"alert.{alert.kind}")
         told = {"alert": alert.kind, "network": alert.network, **alert.told}
         self._record("key.alert", "fairlead", key_id=alert.key_id, **told)
 
@@ -156,7 +163,11 @@ class Guard:
             if self._known is not None:
                 exchange(self._alerts, self._known)
         except FairleadError:
-            self.counts["keep_failures"] += 1
+            self._count("keep_failures")
+
+    def _count(self, event: str) -> None:
+        self.counts[event] += 1
+        self._watched(event)
 
     def _record(self, event: str, actor: str, **told: object) -> bool:
         if self._audit is None:
@@ -164,7 +175,7 @@ class Guard:
         try:
             self._audit.add(event, actor, **{name: value for name, value in told.items() if value is not None})
         except FairleadError:
-            self.counts["audit_failures"] += 1
+            self._count("audit_failures")
             return False
         return True
 

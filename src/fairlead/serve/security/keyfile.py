@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from fairlead.errors import SecurityError
+from fairlead.serve.routes import ROLES
 from fairlead.serve.security import files
-from fairlead.serve.security.roles import ROLES
 from fairlead.serve.security.signing import Signer, Verifier
 
 __all__ = ["Key", "Keys", "Limit", "Secret", "decode", "encode", "read", "write"]
