@@ -1,14 +1,16 @@
+import base64
 import datetime
 import json
 import os
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 
 from fairlead.serve.guard import Principal
-from fairlead.serve.security import Folder, keyfile, signing
+from fairlead.serve.security import Folder, keyfile, signing, totp
 from fairlead.serve.security.audit_check import verify
 
 
@@ -193,3 +195,41 @@ def test_without_a_project_the_folder_has_to_be_named(fairlead, tmp_path):
     assert told(made)["until"] > datetime.datetime.now(datetime.UTC).isoformat()
     assert elsewhere.keys.exists()
     assert not fairlead.folder.root.exists()
+
+
+def test_once_an_admin_has_an_authenticator_keys_change_with_its_code_only(fairlead):
+    boss = told(fairlead("keys", "new", "boss", "--role", "admin", "--json"))
+    uri = told(fairlead("keys", "enrol", boss["id"], "--json"))["uri"]
+    secret = base64.b32decode(uri.split("secret=")[1].split("&")[0])
+    step = int(time.time() // totp.STEP_S)
+
+    without = fairlead("keys", "new", "a", "--role", "gateway")
+    wrong = fairlead("keys", "new", "a", "--role", "gateway", "--by", boss["id"], FAIRLEAD_CODE="000000x")
+    done = fairlead(
+        "keys", "new", "a", "--role", "gateway", "--by", boss["id"], "--json", FAIRLEAD_CODE=totp.code(secret, step)
+    )
+    again = fairlead("keys", "revoke", boss["id"], "--by", boss["id"], FAIRLEAD_CODE=totp.code(secret, step))
+    prices = fairlead("prices", "--overrides", "none.csv")
+    log = told(fairlead("keys", "log", "--json"))
+
+    assert [one.returncode for one in (without, wrong, done, again, prices)] == [2, 1, 0, 1, 2]
+    assert f"--by KEY, the id of one of {boss['id']}" in without.stderr
+    assert "--by KEY" in prices.stderr
+    assert "the code was not taken (wrong code); nothing was done" in wrong.stderr
+    assert log["check"]["broken_line"] is None
+    assert [one["event"] for one in log["entries"]] == [
+        "key.new", "key.enrolled", "step_up.refused", "step_up.granted", "key.new", "step_up.refused",
+    ]  # fmt: skip
+    assert log["entries"][4]["actor"].endswith(f" by {boss['id']}")
+
+
+def test_a_log_that_was_changed_is_shown_as_such(fairlead):
+    told(fairlead("keys", "new", "a", "--role", "gateway", "--json"))
+    told(fairlead("keys", "new", "b", "--role", "gateway", "--json"))
+    log = fairlead.folder.audit
+    log.write_bytes(log.read_bytes().replace(b'"name":"a"', b'"name":"z"'))
+
+    done = fairlead("keys", "log")
+
+    assert done.returncode == 1
+    assert "NOT WHOLE: line 3: the line before it" in done.stdout

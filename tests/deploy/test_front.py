@@ -128,7 +128,11 @@ def ask(port, context, method, path, body=None, headers=None):
 
 
 def bearer(text, **more):
-    return {"Authorization": f"Bearer {text}", **{name.replace("_", "-"): value for name, value in more.items()}}
+    return {
+        "Authorization": f"Bearer {text}",
+        "Content-Type": "application/json",
+        **{name.replace("_", "-"): value for name, value in more.items()},
+    }
 
 
 def test_it_speaks_tls_1_3_and_nothing_older(front, certificate):

@@ -12,7 +12,7 @@ import typer
 
 from fairlead import project
 from fairlead.cli import show
-from fairlead.cli.keys import folder_of
+from fairlead.cli.confirm import folder_of
 from fairlead.cli.show import AsJson
 from fairlead.errors import ProjectError, SecurityError
 

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import datetime
-import getpass
 import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from fairlead import project
 from fairlead.cli import show
+from fairlead.cli.confirm import confirmed, folder_of
 from fairlead.cli.show import AsJson
-from fairlead.errors import ProjectError, UsageError
+from fairlead.errors import SecurityError, UsageError
 
 if TYPE_CHECKING:
     from fairlead.serve.security import Folder
     from fairlead.serve.security.keyfile import Key
 
-__all__ = ["app", "folder_of"]
+__all__ = ["app"]
 
 app: Final = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Where = Annotated[
     Path | None, typer.Option("--folder", help="The folder of keys; default var/security of the project.")
+]
+By = Annotated[
+    str | None,
+    typer.Option("--by", help="The id of an admin's key whose authenticator gives the code, once one is enrolled."),
 ]
 Days = Annotated[float, typer.Option(help="Days until the key ends; 0: never, which `doctor` warns of.")]
 
@@ -38,6 +41,7 @@ def new(
     team: Annotated[list[str] | None, typer.Option(help="A team it may ask for; default all.")] = None,
     rate: Annotated[float | None, typer.Option(help="Calls a second, on all workers together.")] = None,
     burst: Annotated[int | None, typer.Option(help="Calls at once; default twice the rate.")] = None,
+    by: By = None,
     folder: Where = None,
     as_json: AsJson = False,
 ) -> None:
@@ -53,9 +57,10 @@ def new(
     where, now = folder_of(folder), _now()
     if not where.keys.exists():
         _prepare(where)
+    who = confirmed(where, "keys", by)
     key, text = where.change(
         "key.new",
-        _who(),
+        who,
         now,
         lambda kept: keys.issue(
             kept,
@@ -106,6 +111,7 @@ def rotate(
     key: Annotated[str, typer.Argument(help="The key's id, as in fl_ID_...")],
     overlap_hours: Annotated[float, typer.Option("--overlap", help="Hours that the old secret still counts.")] = 24,
     days: Days = 90,
+    by: By = None,
     folder: Where = None,
     as_json: AsJson = False,
 ) -> None:
@@ -116,25 +122,30 @@ def rotate(
         raise UsageError(f"--overlap {overlap_hours:g}: give 0 or more hours")
     where, now = _with_keys(folder), _now()
     overlap_s, ends = overlap_hours * 3600, days or None
+    who = confirmed(where, "keys", by)
     changed, text = where.change(
-        "key.rotated", _who(), now, lambda kept: keys.rotate(kept, key, now=now, overlap_s=overlap_s, days=ends)
+        "key.rotated", who, now, lambda kept: keys.rotate(kept, key, now=now, overlap_s=overlap_s, days=ends)
     )
     _show_once(changed, text, as_json)
 
 
 @app.command()
-def revoke(key: Annotated[str, typer.Argument(help="The key's id, as in fl_ID_...")], folder: Where = None) -> None:
+def revoke(
+    key: Annotated[str, typer.Argument(help="The key's id, as in fl_ID_...")], by: By = None, folder: Where = None
+) -> None:
     """End a key at once; servers follow within a second or two."""
     from fairlead.serve.security import keys
 
     where, now = _with_keys(folder), _now()
-    done, _ = where.change("key.revoked", _who(), now, lambda kept: keys.revoke(kept, key, now=now))
+    who = confirmed(where, "keys", by)
+    done, _ = where.change("key.revoked", who, now, lambda kept: keys.revoke(kept, key, now=now))
     typer.echo(f"{done.id} ({show.plain(done.name)}) is revoked")
 
 
 @app.command()
 def enrol(
     key: Annotated[str, typer.Argument(help="The id of an operator's or admin's key.")],
+    by: By = None,
     folder: Where = None,
     as_json: AsJson = False,
 ) -> None:
@@ -148,22 +159,39 @@ def enrol(
         raise UsageError(
             f"{key}: no key of an operator or admin that counts; `fairlead keys list` shows those there are"
         )
-    where.log().add("key.enrolled", _who(), key_id=found.id, name=found.name)
+    where.log().add("key.enrolled", confirmed(where, "keys", by), key_id=found.id, name=found.name)
     address = where.step_up(make=True).enrol(found.id, found.name)
     words = f"{address}\nput it into an authenticator app now: it is not shown again"
     show.result({"id": found.id, "uri": address}, words, as_json)
 
 
-def folder_of(given: Path | None) -> Folder:
-    """Give the folder of keys: the one that was named, or the project's."""
-    from fairlead.serve.security import Folder
+@app.command()
+def log(
+    last: Annotated[int, typer.Option(help="How many of the last entries.")] = 20,
+    folder: Where = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the audit log from its first line and show its last entries."""
+    from fairlead.serve.security import signing
+    from fairlead.serve.security.audit_check import verify
 
-    if given is not None:
-        return Folder(given)
-    try:
-        return Folder(project.find().var / "security")
-    except ProjectError as fault:
-        raise UsageError(f"{fault}; or name the folder of keys: --folder FOLDER") from fault
+    where = folder_of(folder)
+    if not where.audit.exists():
+        raise UsageError(f"{where.audit}: no log yet; it begins with the first key")
+    verdict = verify(where.audit, signing.verifier(where.audit_public) if where.audit_public.exists() else None)
+    entries = [one for one in where.log().last(max(1, last)) if one["event"] != "checkpoint"]
+    head = f"{verdict.entries} entries, whole, signed until {verdict.signed_until}"
+    if not verdict.sound:
+        head = f"NOT WHOLE: line {verdict.broken_line}: {verdict.reason}"
+    words = "\n".join([*map(_entry, entries), head])
+    show.result({"check": verdict, "entries": entries}, words, as_json)
+    if not verdict.sound:
+        raise SecurityError(f"{where.audit}: keep it as it is, and find out who changed it")
+
+
+def _entry(one: dict[str, Any]) -> str:
+    told = " ".join(f"{name}={value}" for name, value in one["detail"].items())
+    return show.plain(f"{one['at'][:19]}  {one['event']:<18}  {one['actor']:<24}  {told}")
 
 
 def _prepare(where: Folder) -> None:
@@ -205,10 +233,3 @@ def _until(key: Key) -> str | None:
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
-
-
-def _who() -> str:
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):  # a user without a name, as in many containers
-        return "cli"

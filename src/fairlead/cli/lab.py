@@ -11,6 +11,7 @@ import typer
 
 from fairlead import project
 from fairlead.cli import show
+from fairlead.cli.confirm import guarded
 from fairlead.cli.show import AsJson
 from fairlead.errors import ProjectError, UsageError
 
@@ -159,6 +160,9 @@ def prices(
     ] = None,
     catalog_version: Annotated[list[str] | None, typer.Option(help="NAME=VERSION of a source; repeatable.")] = None,
     acknowledge: Annotated[bool, typer.Option(help="Accept changes of more than five times.")] = False,
+    by: Annotated[
+        str | None, typer.Option(help="The id of the key whose authenticator gives the code, once one is enrolled.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Rebuild the dated price catalogue from its public sources."""
@@ -169,6 +173,7 @@ def prices(
     versions = dict(pair.split("=", 1) for pair in catalog_version or () if "=" in pair)
     day = retrieved_at.date() if retrieved_at else datetime.datetime.now(datetime.UTC).date()
     target = out or project.find().prices
+    actor = None if out is not None else guarded("prices", by)  # a file elsewhere prices nothing
     done = catalogue.build(
         target,
         litellm=litellm,
@@ -179,6 +184,8 @@ def prices(
         acknowledge=acknowledge,
         versions=versions or None,
     )
+    if actor is not None:
+        actor.record("prices.changed", file=target.name, count=done.rows)
     words = f"{target}: {done.rows:,} prices of {done.models:,} models at {done.providers} providers"
     show.result(done, words, as_json)
 

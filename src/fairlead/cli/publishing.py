@@ -10,6 +10,7 @@ import typer
 
 from fairlead import project
 from fairlead.cli import show
+from fairlead.cli.confirm import guarded
 from fairlead.cli.show import AsJson
 from fairlead.errors import GateError
 
@@ -42,6 +43,10 @@ def publish(
     promote: Annotated[
         bool, typer.Option("--promote", help="Swap in the candidate that was judged, and publish nothing new.")
     ] = False,
+    by: Annotated[
+        str | None,
+        typer.Option(help="With --promote or --rollback: the id of the key whose authenticator gives the code."),
+    ] = None,
     rollback: Annotated[
         bool, typer.Option("--rollback", help="Put the last good snapshot back; the one in use is kept as withdrawn.")
     ] = False,
@@ -53,7 +58,7 @@ def publish(
 
     here = project.find()
     if promote or rollback:
-        (_promote if promote else _roll_back)(here, as_json)
+        (_promote if promote else _roll_back)(here, by, as_json)
         return
     asked = {"margin_points": margin, "usd_per_1000": budget, "p95_s": p95, "confidence": confidence}
     tuned = evaluation.tune(here, goal=goal, floor=floor, frontier=frontier, explore=explore, **asked)
@@ -86,7 +91,7 @@ def publish(
     show.result({**msgspec.to_builtins(done), **told}, words, as_json)
 
 
-def _promote(here: project.Project, as_json: bool) -> None:
+def _promote(here: project.Project, by: str | None, as_json: bool) -> None:
     from fairlead.evaluation import gates
     from fairlead.scoring import swap
     from fairlead.scoring.snapshot import CURRENT
@@ -97,17 +102,21 @@ def _promote(here: project.Project, as_json: bool) -> None:
             "no candidate was judged worth promoting; run `fairlead publish --candidate`, then "
             "`fairlead judge --candidate`"
         )
-    swap.promote(here.published, ruling.candidate.partition("+")[2])
+    actor = guarded("promote", by)
+    now = swap.promote(here.published, ruling.candidate.partition("+")[2])
+    actor.record("snapshot.promoted", version=now.manifest.version, sha256=now.sha256)
     path = here.published / CURRENT
     words = show.fields({"snapshot": path, "version": ruling.candidate, "before": ruling.champion or "none"})
     show.result({"path": str(path), "version": ruling.candidate, "before": ruling.champion}, words, as_json)
 
 
-def _roll_back(here: project.Project, as_json: bool) -> None:
+def _roll_back(here: project.Project, by: str | None, as_json: bool) -> None:
     from fairlead.scoring import swap
     from fairlead.scoring.snapshot import CURRENT
 
+    actor = guarded("rollback", by)
     back = swap.roll_back(here.published)
+    actor.record("snapshot.rolled_back", version=back.manifest.version, sha256=back.sha256)
     path, version = here.published / CURRENT, f"{back.manifest.version}+{back.sha256[:16]}"
     words = show.fields({"snapshot": path, "version": version, "withdrawn": here.published / swap.WITHDRAWN})
     show.result({"path": str(path), "version": version}, words, as_json)

@@ -53,7 +53,7 @@ class Control:
         try:
             now = await asyncio.to_thread(change, self._folder)
         except (GateError, SnapshotRefusedError) as fault:
-            self._guard.record(f"{event}.failed", call.principal, fault=str(fault), **told)
+            self._guard.record(event, call.principal, status="failed", reason=str(fault))
             raise RefusedError("not_promoted", detail=str(fault)) from None
         self._guard.record(event, call.principal, version=now.manifest.version, sha256=now.sha256, **told)
         return _json(Swapped(version=now.manifest.version, sha256=now.sha256))
