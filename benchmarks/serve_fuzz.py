@@ -1,15 +1,17 @@
 """Malformed requests against a real server: no crash, and no answer of 5xx but the 503 that sheds load.
 
-    python benchmarks/serve_fuzz.py [--requests 100000] [--seed 0]
+    python benchmarks/serve_fuzz.py [--requests 100000] [--seed 0] [--keyed]
 
 Four of five are bodies that are whole HTTP and spoilt JSON (bytes changed, cut, doubled; values swapped for others of a
 wrong type, size or depth) for each path that takes one; every fifth is HTTP that is spoilt itself, on a connection of
-its own. Between them valid requests are asked, and have to be answered as ever. Ends with 1 where anything was wrong.
+its own. Between them valid requests are asked, and have to be answered as ever. With `--keyed` the server has keys, and
+its control routes are asked too. Ends with 1 where anything was wrong.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import random
 import socket
@@ -22,6 +24,8 @@ from typing import Any
 
 from fairlead.scoring.builtin import builtin
 from fairlead.scoring.snapshot import CURRENT
+from fairlead.serve.routes import ROLES
+from fairlead.serve.security import Folder, keys, signing
 
 VALID: dict[str, Any] = {
     "/v1/decide": {
@@ -50,6 +54,11 @@ VALID: dict[str, Any] = {
         "tools": [{}],
     },
     "/v1/chat/completions": {"model": "auto", "messages": [{"role": "user", "content": "Hi"}], "stream": True},
+}
+CONTROL: dict[str, Any] = {
+    "/v1/admin/step-up": {"action": "promote", "code": "000000"},
+    "/v1/admin/promote": {"sha256": "0" * 16},
+    "/v1/admin/rollback": {"reason": "x"},
 }
 ODD: tuple[Any, ...] = (
     *(None, True, "", "x" * 3000, 0, -1, 1e308, -0.0, 2**63, 10**40, [], {}, [[]], {"": None}, ["a"] * 300),
@@ -113,6 +122,9 @@ def spoilt(rng: random.Random, path: str, valid: Any) -> bytes:
         b"transfer-encoding: chunked\r\ncontent-length: %d\r\n\r\n",
         b"GET %b HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\nx: %d\r\n\r\n",
         b"POST %b HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n",
+        b"POST %b HTTP/1.1\r\nhost: x\r\nauthorization: Bearer fl_abcdefghij_0\r\nauthorization: \xff\r\n"
+        b"x-fairlead-step-up: fs1.a.b.9.c.d\r\nx-forwarded-for: ,,\xe9\r\ncontent-type: application/json\r\n"
+        b"content-length: %d\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n%b %d",
     ]
     data = bytearray(rng.choice(heads) % (path.encode(), rng.choice((len(sent), 0, 1, len(sent) + 5, 10**9))) + sent)
@@ -127,15 +139,16 @@ def spoilt(rng: random.Random, path: str, valid: Any) -> bytes:
 class Caller:
     """One connection that stays, opened again when the server closes it."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, key: str = "") -> None:
+        self._more = f"authorization: Bearer {key}\r\n".encode() if key else b""
         self.port, self.socket = port, socket.create_connection(("127.0.0.1", port), timeout=20)
 
     def ask(self, path: str, data: bytes) -> tuple[int, bytes]:
         """Send a body; give the status and the answer, (0, b"") where the connection ended."""
-        head = b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+        head = b"POST %b HTTP/1.1\r\nhost: x\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
         got = b""
         try:
-            self.socket.sendall(head % (path.encode(), len(data)) + data)
+            self.socket.sendall(head % (path.encode(), self._more, len(data)) + data)
             while b"\r\n\r\n" not in got or len(got) < _length(got):
                 part = self.socket.recv(1 << 16)
                 if not part:
@@ -167,11 +180,22 @@ def once(port: int, data: bytes) -> int:
     return int(got[9:12]) if got[:5] == b"HTTP/" and got[9:12].isdigit() else 0
 
 
+def keyed(folder: Path) -> str:
+    """Make a key that may do everything; give its text."""
+    where, now = Folder(folder), datetime.datetime.now(datetime.UTC)
+    signing.make(where.signing)
+    signing.make(where.audit_signing)
+    by = signing.signer(where.signing)
+    made = keys.edit(where.keys, by, now, lambda kept: keys.issue(kept, "fuzz", ROLES, now=now))
+    return made[1]
+
+
 def main() -> None:
     """Ask, and count."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keyed", action="store_true")
     given = parser.parse_args()
     rng, found, wrong = random.Random(given.seed), Counter[tuple[str, int]](), list[str]()
     with tempfile.TemporaryDirectory() as folder:
@@ -189,10 +213,15 @@ def main() -> None:
             "--spool",
             f"{folder}/spool",
         ]
+        key = ""
+        if given.keyed:
+            key = keyed(Path(folder) / "security")
+            command += ["--keys", f"{folder}/security"]
+            VALID.update(CONTROL)
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert server.stdout is not None
         port = int(server.stdout.readline().rpartition(":")[2])
-        caller, paths = Caller(port), sorted(VALID)
+        caller, paths = Caller(port, key), sorted(VALID)
         for number in range(given.requests):
             path = rng.choice(paths)
             if number % 5 == 4:

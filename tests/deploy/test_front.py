@@ -209,11 +209,12 @@ def test_a_refusal_comes_through_as_it_is(front):
 def test_a_caller_cannot_say_where_it_calls_from(front):
     port, context, text, security = front
 
+    assert ask(port, context, "POST", "/v1/decide", b"{}", bearer(text))[0] == 200
     for number in range(3):
         lies = bearer(text, X_Forwarded_For=f"203.0.{number}.9", Forwarded=f"for=203.0.{number}.9")
         assert ask(port, context, "POST", "/v1/decide", b"{}", lies)[0] == 200
 
-    assert b"new_network" not in security.audit.read_bytes()  # as a key that is used from elsewhere would be
+    assert not security.audit.exists()  # a key that is used from elsewhere is an alert, and that is an entry
 
 
 @pytest.mark.parametrize(
@@ -253,7 +254,7 @@ def test_a_body_of_unknown_length_is_refused_or_counted(front):
         except (BrokenPipeError, ConnectionResetError, ssl.SSLError):  # it hung up while we still sent
             statuses.append(None)
 
-    assert statuses[0] in {400, 411}
+    assert statuses[0] in {400, 411, None}
     assert statuses[1] in {411, 413, None}
 
 

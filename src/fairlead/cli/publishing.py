@@ -43,13 +43,13 @@ def publish(
     promote: Annotated[
         bool, typer.Option("--promote", help="Swap in the candidate that was judged, and publish nothing new.")
     ] = False,
-    by: Annotated[
-        str | None,
-        typer.Option(help="With --promote or --rollback: the id of the key whose authenticator gives the code."),
-    ] = None,
     rollback: Annotated[
         bool, typer.Option("--rollback", help="Put the last good snapshot back; the one in use is kept as withdrawn.")
     ] = False,
+    by: Annotated[
+        str | None,
+        typer.Option(help="With these two: the id of the key whose authenticator gives the code."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Publish the champions as one snapshot: compiled, audited against their boosters, then swapped in."""

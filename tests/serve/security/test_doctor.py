@@ -307,7 +307,9 @@ def real(command, folder, address, **environment):
 
 @pytest.mark.server
 @pytest.mark.slow
-@pytest.mark.parametrize(("more", "verdict"), [([], "ok"), (["--allowed-hosts", "*"], "refused")])
+@pytest.mark.parametrize(
+    ("more", "verdict"), [pytest.param([], "ok", marks=pytest.mark.study), (["--allowed-hosts", "*"], "refused")]
+)
 def test_a_real_mlflow_is_asked_under_another_name_and_seen_among_the_processes(tmp_path, monkeypatch, more, verdict):
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
