@@ -235,7 +235,7 @@ class InUse(Struct, frozen=True, kw_only=True):
 class Code(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A one-time code of an authenticator, for one dangerous action."""
 
-    action: Name
+    action: Literal["promote", "rollback"]
     code: Annotated[str, Meta(pattern="^[0-9]{6}$")]
 
 
