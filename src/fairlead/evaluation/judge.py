@@ -18,7 +18,7 @@ from fairlead.evaluation.net import overheads
 from fairlead.evaluation.plan import Exploration, explorations
 from fairlead.evaluation.reached import feedback_of
 from fairlead.evaluation.replay import Replay, replay
-from fairlead.evaluation.valued import Kind, Valued, judged, status_quo, value
+from fairlead.evaluation.valued import Kind, Valued, judged, picked, status_quo, value
 from fairlead.project import Project
 from fairlead.scoring.policies import make
 from fairlead.scoring.predict import Predictor
@@ -62,6 +62,7 @@ def judge(project: Project, *, truth: Path | None = None, since: datetime.dateti
             status_quo(case, candidate),
             *(_netted(project, case, snapshot, one, candidate) for one in policies),
         ],
+        pick=picked(case, policies),
         feedback=case.feedback.told,
         plan=[] if candidate.verdict.verdict == "trust" else _plan(case, candidate),
     )

@@ -16,6 +16,7 @@ from fairlead.errors import ReadError
 from fairlead.evaluation.intervals import Estimate
 from fairlead.evaluation.net import Overheads
 from fairlead.evaluation.overlap import Verdict
+from fairlead.evaluation.pick import Pick
 from fairlead.evaluation.plan import Exploration
 from fairlead.evaluation.sensitivity import Bounds
 
@@ -92,6 +93,7 @@ class Judgement(Struct, frozen=True, kw_only=True):
     candidate: str
     policies: list[PolicyJudgement]
     feedback: str = ""  # who got feedback, and what was done about it
+    pick: Pick | None = None  # which of the policies to take by quality; None in judgements of before
     plan: list[Exploration] = []  # what would make the logs tell of the candidate, where they cannot
 
     def policy(self, name: str) -> PolicyJudgement:

@@ -12,9 +12,10 @@ from fairlead.evaluation import comparison, estimators, judgement, overlap, quan
 from fairlead.evaluation.case import METRICS, Case
 from fairlead.evaluation.intervals import Statistic
 from fairlead.evaluation.judgement import Metric, PolicyJudgement, Reading
+from fairlead.evaluation.pick import Pick, pick
 from fairlead.evaluation.slices import slices
 
-__all__ = ["Kind", "Valued", "judged", "status_quo", "value"]
+__all__ = ["Kind", "Valued", "judged", "picked", "status_quo", "value"]
 
 Array = np.ndarray[Any, Any]
 _ESTIMATORS: Final = {
@@ -137,6 +138,25 @@ def judged(case: Case, own: Valued, candidate: Valued | None) -> PolicyJudgement
         slices=slices(case, own.chances) if own.kind == "candidate" else [],
         sensitivity=_sensitivity(case, own.chances) if verdict.propensities_share < 1 - overlap.MISSING else {},
     )
+
+
+def picked(case: Case, policies: list[Valued]) -> Pick:
+    """Pick among the policies and what is run now, by quality, and by cost among those of equal quality."""
+    rows = case.usable["quality"]
+    quality, cost, untold = {}, {}, []
+    if rows.sum() > 1:
+        quality["status_quo"] = case.status_quo("quality", rows)
+        if case.usable["cost_usd"].sum() > 1:
+            cost["status_quo"] = case.status_quo("cost_usd", case.usable["cost_usd"]).value
+    for own in policies:
+        good, usd = own.dr("quality"), own.dr("cost_usd")
+        if good is None or not own.verdict.can_tell:
+            untold.append(own.name)
+            continue
+        quality[own.name] = good
+        if usd is not None:
+            cost[own.name] = usd.value
+    return pick(quality, cost, untold)
 
 
 def _truths(case: Case, chances: Array) -> dict[str, float]:

@@ -48,12 +48,13 @@ def section(judgement: Judgement | None, palette: Palette) -> Section:
 
 
 def _lead(judgement: Judgement) -> str:
-    chosen = candidate(judgement)
+    chosen, other = candidate(judgement), headline.rival(judgement)
+    said = "No simple rule in this comparison saves money without a measurable loss of quality."
     if chosen is None or not tells(chosen):
-        return headline.verdict(judgement).sentence
-    other = headline.rival(judgement)
-    nothing = "No simple rule in this comparison saves money without a measurable loss of quality."
-    return other.sentence if other else nothing
+        said = headline.verdict(judgement).sentence
+    elif other:
+        said = other.sentence
+    return f"{said} {headline.picked(judgement)}".rstrip()
 
 
 def _row(policy: PolicyJudgement) -> dict[str, str | float | None]:
