@@ -18,6 +18,7 @@ from fairlead.evaluation.net import Overheads
 from fairlead.evaluation.overlap import Verdict
 from fairlead.evaluation.pick import Pick
 from fairlead.evaluation.plan import Exploration
+from fairlead.evaluation.seen import Overlap, Weights
 from fairlead.evaluation.sensitivity import Bounds
 
 __all__ = ["Judgement", "Metric", "PolicyJudgement", "Reading", "Slice", "Window", "from_json", "reading", "to_json"]
@@ -71,7 +72,9 @@ class PolicyJudgement(Struct, frozen=True, kw_only=True):
     candidate_savings_share: Reading | None = None  # of this policy's cost, were the candidate in its place
     candidate_quality_change: Reading | None = None  # the candidate's quality less this policy's
     endpoint_shares: dict[str, float]
-    slices: list[Slice] = []  # of the candidate
+    slices: list[Slice] = []  # of the candidate, as the next two: its endpoints in the log, and its weights
+    overlap: list[Overlap] = []
+    weights: list[Weights] = []
     overheads: Overheads | None = None  # of the candidate: what its savings have to pay for
     sensitivity: dict[str, list[Bounds]] = {}  # by metric, where the log kept no propensities; bounds, no interval
 

@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Struct
 
 from fairlead.errors import EvidenceError
-from fairlead.evaluation import comparison, estimators, judgement, overlap, quantiles, sensitivity, simulate
+from fairlead.evaluation import comparison, estimators, judgement, overlap, quantiles, seen, sensitivity, simulate
 from fairlead.evaluation.case import METRICS, Case
 from fairlead.evaluation.intervals import Statistic
 from fairlead.evaluation.judgement import Metric, PolicyJudgement, Reading
@@ -49,17 +49,23 @@ class Valued(Struct, frozen=True, kw_only=True):
 
 def value(case: Case, name: str, kind: Kind, chances: Array) -> Valued:
     """Estimate every metric of a policy's choices (n, K), and say how far the log supports it."""
-    at = np.arange(len(chances)), np.maximum(case.log.endpoint, 0)
-    target = np.where(case.log.endpoint >= 0, chances[at], 0.0)
     known = np.isfinite(case.log.propensity)
-    weight = target[known] / case.log.propensity[known]
     return Valued(
         name=name,
         kind=kind,
         chances=chances,
         statistics={metric: _statistics(case, metric, chances) for metric in METRICS},
-        verdict=overlap.verdict(weight, propensities_share=float(known.mean())),
+        verdict=overlap.verdict(_weight(case, chances), propensities_share=float(known.mean())),
     )
+
+
+def _weight(case: Case, chances: Array) -> Array:
+    """Give the weights of the requests whose propensity is known; an endpoint that is unknown here has none."""
+    at = np.arange(len(chances)), np.maximum(case.log.endpoint, 0)
+    target = np.where(case.log.endpoint >= 0, chances[at], 0.0)
+    known = np.isfinite(case.log.propensity)
+    weight: Array = target[known] / case.log.propensity[known]
+    return weight
 
 
 def _statistics(case: Case, metric: str, chances: Array) -> dict[str, Statistic]:
@@ -136,6 +142,8 @@ def judged(case: Case, own: Valued, candidate: Valued | None) -> PolicyJudgement
         else None,
         endpoint_shares=dict(zip(case.predicted.endpoints, own.chances.mean(axis=0).tolist(), strict=True)),
         slices=slices(case, own.chances) if own.kind == "candidate" else [],
+        overlap=seen.overlaps(case, own.chances) if own.kind == "candidate" else [],
+        weights=seen.weights(_weight(case, own.chances)) if own.kind == "candidate" else [],
         sensitivity=_sensitivity(case, own.chances) if verdict.propensities_share < 1 - overlap.MISSING else {},
     )
 
