@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct, field
 
 from fairlead.errors import ReadError
+from fairlead.evaluation.callers import Clusters
 from fairlead.evaluation.intervals import Estimate
 from fairlead.evaluation.net import Overheads
 from fairlead.evaluation.overlap import Verdict
@@ -96,6 +97,7 @@ class Judgement(Struct, frozen=True, kw_only=True):
     candidate: str
     policies: list[PolicyJudgement]
     feedback: str = ""  # who got feedback, and what was done about it
+    clusters: Clusters | None = None  # what intervals take together; None where each request stands alone
     pick: Pick | None = None  # which of the policies to take by quality; None in judgements of before
     plan: list[Exploration] = []  # what would make the logs tell of the candidate, where they cannot
 

@@ -29,6 +29,7 @@ def render(judgement: Judgement) -> str:
         *_pick(judgement),
         *_net(judgement),
         *_plan(judgement),
+        *([f"{judgement.clusters}."] if judgement.clusters else []),
         *([judgement.feedback + "."] if judgement.feedback else []),
     ]
     return "\n".join([above, "", *lines, "", *below]).rstrip()

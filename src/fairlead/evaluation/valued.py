@@ -79,7 +79,8 @@ def _statistics(case: Case, metric: str, chances: Array) -> dict[str, Statistic]
             found[name] = estimator(log)
         except EvidenceError:
             continue  # a policy that never agrees with the log has no self-normalised estimate
-    return {**found, "dr_cf": estimators.doubly_robust(case.logged(metric, chances, rows, fitted=True))}
+    found["dr_cf"] = estimators.doubly_robust(case.logged(metric, chances, rows, fitted=True))
+    return {name: case.grouped(statistic, rows) for name, statistic in found.items()}
 
 
 def status_quo(case: Case, candidate: Valued) -> PolicyJudgement:
@@ -180,7 +181,9 @@ def _p95(case: Case, own: Valued) -> Reading | None:
     if not rows.any():
         return None
     try:
-        return judgement.reading(quantiles.quantile(case.logged("latency_s", own.chances, rows), 0.95), own.verdict)
+        group = None if case.cluster is None else case.cluster[rows]
+        found = quantiles.quantile(case.logged("latency_s", own.chances, rows), 0.95, group=group)
+        return judgement.reading(found, own.verdict)
     except EvidenceError:
         return None
 
