@@ -6,7 +6,8 @@ Each log draws requests with replacement from a world (half of a routing set, le
 endpoints by one of four logging policies, and 1,000 to --most requests. Eight policies are judged on each. Printed is,
 where the verdict lets an interval be shown, how often it holds the truth, by estimator; how wide it is beside IPS; and
 how often an interval is shown although the policy's true effective sample size on such a log is below 100 or part of
-its choices is never explored.
+its choices is never explored. Then how often a policy is picked by quality, and how often the pick has 99 % of the
+quality of the best: of all policies, and of those that the log can tell of.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from judge_worlds import LOGGERS, World, logger, of_matrix, synthetic
 from fairlead.evaluation import estimators, overlap
 from fairlead.evaluation.crossfit import crossfitted
 from fairlead.evaluation.estimators import Logged
+from fairlead.evaluation.pick import Pick, pick
 
 SETS = ("zeroeval", "mmlu_pro_chat", "bfcl_2024_07")
 SIZES = (1000, 3000, 10_000, 30_000, 100_000)
@@ -64,8 +66,28 @@ def judged(world: World, kind: str, n: int, rng: np.random.Generator):
                     "switch": estimators.switch_dr(plain),
                     "dr_cf": estimators.doubly_robust(fitted),
                 }
-                found = {one: statistic.estimate() for one, statistic in found.items()}
             yield metric, name, verdict, n / squares, never, found, float((policy * true).sum(axis=1).mean())
+
+
+def right(found: dict[str, list], sizes: list[int]) -> None:
+    """Print how often the pick and the highest estimate are right, in all and by the number of requests."""
+    for n in (None, *sizes):
+        logs = [one for size in sizes if n in (None, size) for one in found[size]]
+        told = [one for one in logs if one[0].leader is not None]
+        for what, which, among in (
+            ("highest estimate, of those told", "leader", "told"),
+            ("pick, of those told", "of_told", "told"),
+            ("pick, of all", "policy", "all"),
+        ):
+            made = [(truth[getattr(one, which)], truth, one) for one, truth in told if getattr(one, which)]
+            best = [max(v for k, v in t.items() if among == "all" or k not in one.untold) for _, t, one in made]
+            held = [value / most for (value, _, _), most in zip(made, best, strict=True)]
+            if not held:
+                continue
+            print(
+                f"{'all' if n is None else f'{n:,}':>8} requests, {what:<32} {len(held):>5} of {len(logs)} logs "
+                f"({len(held) / len(logs):.1%}), right {np.mean(np.array(held) >= 0.99):.1%}, worst {min(held):.3f}"
+            )
 
 
 def main() -> None:
@@ -81,16 +103,22 @@ def main() -> None:
     sizes = [size for size in SIZES if size <= given.most]
     hits, widths = defaultdict(list), defaultdict(list)
     verdicts, false = defaultdict(int), defaultdict(int)
-    picked: list[tuple[bool, float]] = []
-    judgeable: list[float] = []
+    picked: dict[int, list[tuple[Pick, dict[str, float]]]] = defaultdict(list)
     for number in range(given.logs):
         rng = np.random.default_rng([11, number])
         world, kind = worlds[number % len(worlds)], LOGGERS[(number // len(worlds)) % len(LOGGERS)]
         n = sizes[(number // (len(worlds) * len(LOGGERS))) % len(sizes)]
-        best: list[tuple[float, float, bool]] = []
-        for metric, _, verdict, ess, never, found, truth in judged(world, kind, n, rng):
+        values, truths, costs, untold = {}, {}, {}, []
+        for metric, name, verdict, ess, never, statistics, truth in judged(world, kind, n, rng):
+            found = {one: statistic.estimate() for one, statistic in statistics.items()}
+            if metric == "cost" and found:
+                costs[name] = found["dr"].value
             if metric == "quality":
-                best.append((found["dr"].value if found else -1.0, truth, verdict.can_tell))
+                truths[name] = truth
+                if statistics:
+                    values[name] = statistics["dr"]
+                else:
+                    untold.append(name)
             if metric == "quality":
                 verdicts[verdict.verdict] += 1
                 false[verdict.verdict] += ess < 100 or never > 0.01
@@ -106,24 +134,13 @@ def main() -> None:
                 ):
                     hits[key].append(held)
                     widths[key].append(width)
-        if any(known for *_, known in best):
-            _, chosen, _ = max(best)
-            told = [truth for _, truth, known in best if known]
-            picked.append((len(told) == len(best), chosen / max(truth for _, truth, _ in best)))
-            judgeable.append(chosen / max(told))
+        picked[n].append((pick(values, costs, untold), truths))
         if (number + 1) % 100 == 0:
             print(f"  {number + 1} logs", flush=True)
     print(
         "verdicts on quality:", {name: f"{count}, false {false[name] / count:.2%}" for name, count in verdicts.items()}
     )
-    share = np.array([value for _, value in picked])
-    whole = np.array([value for all_told, value in picked if all_told])
-    print(
-        "the policy of the highest estimate has 99 % of the best quality: among those that the log can tell of in "
-        f"{np.mean(np.array(judgeable) >= 0.99):.1%} of {len(judgeable)} logs; "
-        f"among all in {np.mean(share >= 0.99):.1%}; "
-        f"where the log can tell of all in {np.mean(whole >= 0.99):.1%} of {len(whole)}"
-    )
+    right(picked, sizes)
     print(f"{'metric':<8} {'estimator':<8} {'where':<22} {'intervals':>9} {'cover':>7} {'width/IPS':>10} {'wider':>6}")
     for key in sorted(hits, key=lambda k: (k[0], k[2] != "all", k[2], k[3], k[1])):
         metric, one, by, value = key

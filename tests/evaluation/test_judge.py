@@ -178,6 +178,18 @@ def test_the_candidate_is_judged_by_slice_by_tail_and_by_every_estimator(trained
     assert candidate.sensitivity == {}
 
 
+def test_the_judge_picks_a_policy_that_it_can_tell_of_or_names_those_it_cannot_tell_apart(trained):
+    here, made = trained
+
+    found = evaluation.judge(here, truth=made.truth)
+
+    told = {one.name for one in found.policies if one.verdict != "cannot tell"}
+    assert set(found.pick.untold) == {one.name for one in found.policies} - told
+    assert {found.pick.leader, *found.pick.proven, *found.pick.rivals} <= told
+    assert (found.pick.of_told is None) == bool(found.pick.rivals)
+    assert found.pick.why in table.render(found)
+
+
 def test_what_saving_costs_is_taken_off(trained):
     here, _ = trained
     joined = features.join(here, states=())

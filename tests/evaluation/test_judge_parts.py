@@ -12,7 +12,7 @@ from fairlead.errors import EvidenceError
 from fairlead.evaluation import estimators, quantiles, sensitivity
 from fairlead.evaluation.crossfit import crossfitted
 from fairlead.evaluation.estimators import Logged
-from fairlead.evaluation.intervals import clustered, mean
+from fairlead.evaluation.intervals import clustered, mean, normal
 
 
 def drawn(rng: np.random.Generator, n: int) -> tuple[Any, ...]:
@@ -110,6 +110,22 @@ def test_cross_fitting_narrows_the_interval_where_the_world_has_moved_on():
     assert width["fitted"] < width["plain"] / 3
 
 
+def test_groups_of_uneven_size_cover_too():
+    held = []
+    for seed in range(300):
+        rng = np.random.default_rng([7, seed])
+        size = rng.integers(1, 40, 150)
+        group = np.repeat(np.arange(150), size)
+        values = 5 + rng.normal(0, 1, 150)[group] + rng.normal(0, 1, len(group))
+        found = clustered(mean("cost_usd", values), group)
+        assert found.value == pytest.approx(values.mean())
+        held.append(found.estimate().low <= 5 <= found.estimate().high)
+        sizes_alone = clustered(mean("cost_usd", np.full(len(group), 5.0)), group)
+        assert sizes_alone.standard_error == pytest.approx(0, abs=1e-12)
+
+    assert 0.91 <= np.mean(held) <= 0.985
+
+
 def test_requests_of_one_conversation_count_as_one():
     held = {"requests": [], "conversations": []}
     for seed in range(300):
@@ -122,5 +138,7 @@ def test_requests_of_one_conversation_count_as_one():
 
     assert np.mean(held["requests"]) < 0.6
     assert np.mean(held["conversations"]) > 0.92
+    one = mean("quality", np.arange(5.0))
+    assert normal(clustered(one, np.array(list("abcde")))) == pytest.approx(normal(one))
     with pytest.raises(EvidenceError, match="give one a request"):
         clustered(mean("quality", np.ones(3)), np.zeros(2))

@@ -1,7 +1,10 @@
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from fairlead.evaluation import table
 from fairlead.evaluation.judgement import Judgement, Metric, PolicyJudgement, Reading, Window
+from fairlead.evaluation.pick import Pick
 
 
 def policy(name, kind, **fields):
@@ -57,6 +60,15 @@ def test_there_is_one_line_a_policy_and_the_reason_where_the_logs_cannot_tell():
         "* the candidate.",
         "[?] no interval: a value shown without one is not evidence.",
     ]
+
+
+def test_the_pick_is_said_or_that_there_is_none():
+    quo = policy("status quo", "status_quo", metrics={})
+    sure = replace(judged(quo), pick=Pick(policy="intelligent", why="intelligent: it is best"))
+    open_still = replace(judged(quo), pick=Pick(policy=None, why="cannot tell which of a and b is best"))
+
+    assert "Pick: intelligent: it is best." in table.render(sure).splitlines()
+    assert "No pick: cannot tell which of a and b is best." in table.render(open_still).splitlines()
 
 
 def test_a_clear_judgement_needs_no_notes():

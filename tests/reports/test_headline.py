@@ -1,8 +1,10 @@
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from fairlead.evaluation.judgement import Judgement, Reading
+from fairlead.evaluation.pick import Pick
 from fairlead.reports import headline
 
 Made = Callable[..., Judgement]
@@ -63,3 +65,17 @@ def test_a_cheap_rule_that_loses_quality_is_no_rival(judgement: Made) -> None:
 def test_quality_that_was_not_measured_is_not_called_kept() -> None:
     assert headline.quality_words(Reading(None)) == "; its effect on quality was not measured"
     assert headline.quality_words(Reading(0.0)) == "; its effect on quality was not measured"
+
+
+def test_the_pick_is_said_with_the_names_of_the_report(judgement: Made) -> None:
+    sure = Pick(policy="intelligent", why="", of_told="intelligent", proven=["intelligent"], leader="intelligent")
+    close = Pick(policy=None, why="", leader="intelligent", rivals=["category_table"])
+
+    assert headline.picked(judgement()) == ""
+    assert headline.picked(replace(judgement(), pick=sure)) == (
+        "By quality the judge picks “trained policy (intelligent)”: no other's quality is more than 1% better."
+    )
+    assert headline.picked(replace(judgement(), pick=close)) == (
+        "By quality the judge cannot tell which of “trained policy (intelligent)” and “best endpoint per category” "
+        "is best."
+    )

@@ -10,7 +10,7 @@ from msgspec import Struct
 from fairlead.evaluation import simulate
 from fairlead.evaluation.crossfit import crossfitted
 from fairlead.evaluation.estimators import Logged
-from fairlead.evaluation.intervals import Statistic, mean
+from fairlead.evaluation.intervals import Statistic, clustered, mean
 from fairlead.evaluation.reached import Feedback
 from fairlead.evaluation.replay import Replay
 from fairlead.scoring.predict import Candidates
@@ -26,7 +26,7 @@ class Case(Struct, frozen=True, kw_only=True):
 
     By metric: `usable` marks requests (n,) that the metric can be judged on, `model` is what is predicted of every
     endpoint (n, K), with nothing missing, and `fitted` the same with its errors on other requests of the log taken off.
-    `route` (n,) are codes, NaN for none.
+    `route` (n,) are codes, NaN for none; `cluster` (n,) are codes of who asked, None where each request stands alone.
     """
 
     log: Replay
@@ -37,6 +37,7 @@ class Case(Struct, frozen=True, kw_only=True):
     usable: dict[str, Array]
     model: dict[str, Array]
     fitted: dict[str, Array]
+    cluster: Array | None = None
 
     def logged(self, metric: str, chances: Array, rows: Array, *, fitted: bool = False) -> Logged:
         """Give a metric of a policy's choices (n, K) on some usable rows, as the estimators take it.
@@ -64,14 +65,25 @@ class Case(Struct, frozen=True, kw_only=True):
         """Give what the log had on some usable rows; labels that come unevenly stand for those that did not come."""
         reward = self.log.outcomes[metric]
         if metric != "quality" or self.feedback.keep is None:
-            return mean("status_quo", reward[rows])
+            return self.grouped(mean("status_quo", reward[rows]), rows)
         own = self.model[metric][np.arange(len(self.log)), np.maximum(self.log.endpoint, 0)]
         seen = np.isfinite(reward)
         moved = own + np.where(seen, (np.where(seen, reward, own) - own) / np.where(seen, self.feedback.keep, 1), 0.0)
-        return mean("status_quo", moved[rows])
+        return self.grouped(mean("status_quo", moved[rows]), rows)
+
+    def grouped(self, statistic: Statistic, rows: Array) -> Statistic:
+        """Give a statistic of some usable rows with the requests of one caller as one."""
+        return statistic if self.cluster is None else clustered(statistic, self.cluster[rows])
 
 
-def case_of(log: Replay, predicted: Candidates, truth: simulate.Truth | None, feedback: Feedback, route: Array) -> Case:
+def case_of(
+    log: Replay,
+    predicted: Candidates,
+    truth: simulate.Truth | None,
+    feedback: Feedback,
+    route: Array,
+    cluster: Array | None = None,
+) -> Case:
     """Put a case together."""
     usable = {name: _usable(log, name, feedback) for name in METRICS}
     model = {name: _filled(_predicted(predicted, name)) for name in METRICS}
@@ -89,6 +101,7 @@ def case_of(log: Replay, predicted: Candidates, truth: simulate.Truth | None, fe
         usable=usable,
         model=model,
         fitted=fitted,
+        cluster=cluster,
     )
 
 

@@ -111,6 +111,7 @@ def clustered(statistic: Statistic, group: npt.NDArray[Any]) -> Statistic:
     """Give the same value with whole groups (n,) in place of requests, for every interval (Liang and Zeger 1986).
 
     Requests of one user or conversation are not independent: as single requests they would make intervals too narrow.
+    The size of a group is one of its columns, so that large groups do not widen the interval by being large alone.
 
     >>> same = mean("quality", np.repeat([0.0, 1.0, 1.0, 0.0], 100))
     >>> clustered(same, np.repeat([0, 1, 2, 3], 100)).standard_error > 5 * same.standard_error
@@ -118,18 +119,24 @@ def clustered(statistic: Statistic, group: npt.NDArray[Any]) -> Statistic:
     """
     if len(group) != statistic.n:
         raise EvidenceError(f"{statistic.name}: {len(group)} groups for {statistic.n} requests; give one a request")
-    names, which = np.unique(group, return_inverse=True)
-    scale = len(names) / statistic.n
+    which = group if group.dtype.kind in "iu" else np.unique(group, return_inverse=True)[1]
+    size = np.bincount(which)
+    held = size > 0
+    scale = held.sum() / statistic.n
 
     def sums(values: Vector) -> Vector:
-        return np.bincount(which, weights=values, minlength=len(names)).astype(np.float64) * scale
+        return np.bincount(which, weights=values)[held].astype(np.float64) * scale
 
+    def of_means(means: Vector) -> Any:
+        return statistic.of_means(means[..., :-1] / means[..., -1:])
+
+    centre = statistic.contributions.mean()
     return Statistic(
         name=statistic.name,
-        columns=np.stack([sums(column) for column in statistic.columns.T], axis=1),
-        of_means=statistic.of_means,
-        contributions=sums(statistic.contributions),
-        linear=statistic.linear,
+        columns=np.stack([*map(sums, statistic.columns.T), size[held] * scale], axis=1),
+        of_means=of_means,
+        contributions=statistic.value + sums(statistic.contributions - centre),
+        linear=False,
     )
 
 

@@ -12,13 +12,14 @@ from msgspec import structs
 
 from fairlead import features
 from fairlead.evaluation import baselines, judgement, simulate
+from fairlead.evaluation.callers import clusters_of
 from fairlead.evaluation.case import Case, case_of
 from fairlead.evaluation.judgement import Judgement, PolicyJudgement, Window
 from fairlead.evaluation.net import overheads
 from fairlead.evaluation.plan import Exploration, explorations
 from fairlead.evaluation.reached import feedback_of
 from fairlead.evaluation.replay import Replay, replay
-from fairlead.evaluation.valued import Kind, Valued, judged, status_quo, value
+from fairlead.evaluation.valued import Kind, Valued, judged, picked, status_quo, value
 from fairlead.project import Project
 from fairlead.scoring.policies import make
 from fairlead.scoring.predict import Predictor
@@ -43,12 +44,14 @@ def judge(project: Project, *, truth: Path | None = None, since: datetime.dateti
     joined = features.join(project, states=())
     log = replay(joined, snapshot.endpoints, cut)
     predicted = Predictor(snapshot).candidates(log.batch)
+    clusters, cluster = clusters_of(project, log)
     case = case_of(
         log,
         predicted,
         simulate.truth_arrays(truth, log.request_ids, snapshot.endpoints) if truth else None,
         feedback_of(log, joined),
         _routes(log),
+        cluster,
     )
     policies = [value(case, name, kind, chances) for name, kind, chances in _policies(case, snapshot)]
     candidate = policies[0]
@@ -62,6 +65,8 @@ def judge(project: Project, *, truth: Path | None = None, since: datetime.dateti
             status_quo(case, candidate),
             *(_netted(project, case, snapshot, one, candidate) for one in policies),
         ],
+        clusters=clusters,
+        pick=picked(case, policies),
         feedback=case.feedback.told,
         plan=[] if candidate.verdict.verdict == "trust" else _plan(case, candidate),
     )

@@ -13,10 +13,13 @@ import msgspec
 from msgspec import Struct, field
 
 from fairlead.errors import ReadError
+from fairlead.evaluation.callers import Clusters
 from fairlead.evaluation.intervals import Estimate
 from fairlead.evaluation.net import Overheads
 from fairlead.evaluation.overlap import Verdict
+from fairlead.evaluation.pick import Pick
 from fairlead.evaluation.plan import Exploration
+from fairlead.evaluation.seen import Overlap, Weights
 from fairlead.evaluation.sensitivity import Bounds
 
 __all__ = ["Judgement", "Metric", "PolicyJudgement", "Reading", "Slice", "Window", "from_json", "reading", "to_json"]
@@ -70,7 +73,9 @@ class PolicyJudgement(Struct, frozen=True, kw_only=True):
     candidate_savings_share: Reading | None = None  # of this policy's cost, were the candidate in its place
     candidate_quality_change: Reading | None = None  # the candidate's quality less this policy's
     endpoint_shares: dict[str, float]
-    slices: list[Slice] = []  # of the candidate
+    slices: list[Slice] = []  # of the candidate, as the next two: its endpoints in the log, and its weights
+    overlap: list[Overlap] = []
+    weights: list[Weights] = []
     overheads: Overheads | None = None  # of the candidate: what its savings have to pay for
     sensitivity: dict[str, list[Bounds]] = {}  # by metric, where the log kept no propensities; bounds, no interval
 
@@ -92,6 +97,8 @@ class Judgement(Struct, frozen=True, kw_only=True):
     candidate: str
     policies: list[PolicyJudgement]
     feedback: str = ""  # who got feedback, and what was done about it
+    clusters: Clusters | None = None  # what intervals take together; None where each request stands alone
+    pick: Pick | None = None  # which of the policies to take by quality; None in judgements of before
     plan: list[Exploration] = []  # what would make the logs tell of the candidate, where they cannot
 
     def policy(self, name: str) -> PolicyJudgement:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fairlead.errors import EvidenceError
 from fairlead.evaluation.estimators import Logged, snips
-from fairlead.evaluation.intervals import Estimate
+from fairlead.evaluation.intervals import Estimate, clustered
 
 __all__ = ["quantile", "share_over"]
 
@@ -26,10 +26,11 @@ def share_over(log: Logged, limit: float) -> Estimate:
     return snips(_with(log, (log.reward > limit).astype(np.float64))).estimate()
 
 
-def quantile(log: Logged, share: float, level: float = 0.95) -> Estimate:
+def quantile(log: Logged, share: float, level: float = 0.95, group: Array | None = None) -> Estimate:
     """Give the quantile of the metric under the policy, from the self-normalised weighted distribution.
 
     The interval is where the distribution's own interval meets the share (Woodruff 1952): no density is estimated.
+    With `group` (n,) the requests of one group count as one.
     """
     if not 0 < share < 1:
         raise EvidenceError(f"a quantile lies between 0 and 1, not at {share}")
@@ -41,6 +42,7 @@ def quantile(log: Logged, share: float, level: float = 0.95) -> Estimate:
     below = np.cumsum(weight) / total
     value = float(log.reward[order][min(int(np.searchsorted(below, share)), len(order) - 1)])
     found = snips(_with(log, (log.reward <= value).astype(np.float64)))
+    found = found if group is None else clustered(found, group)
     half = NormalDist().inv_cdf((1 + level) / 2) * found.standard_error
     low, high = (
         float(log.reward[order][min(int(np.searchsorted(below, np.clip(share + side * half, 0, 1))), len(order) - 1)])

@@ -36,7 +36,7 @@ def slices(case: Case, chances: Array) -> list[Slice]:
 
 def _slice(case: Case, chances: Array, kind: str, name: str, rows: Array, z: float) -> Slice:
     log = case.logged("quality", chances, rows)
-    new = estimators.doubly_robust(log)
+    new = case.grouped(estimators.doubly_robust(log), rows)
     change = difference(new, case.status_quo("quality", rows))
     verdict = overlap.verdict(log.weight)
     half = z * change.standard_error

@@ -26,8 +26,10 @@ def render(judgement: Judgement) -> str:
     above = f"{judgement.requests:,} requests, {window}, {share}"
     below = [
         *_verdicts(judgement),
+        *_pick(judgement),
         *_net(judgement),
         *_plan(judgement),
+        *([f"{judgement.clusters}."] if judgement.clusters else []),
         *([judgement.feedback + "."] if judgement.feedback else []),
     ]
     return "\n".join([above, "", *lines, "", *below]).rstrip()
@@ -96,6 +98,14 @@ def _plan(judgement: Judgement) -> list[str]:
             f"  {way.kind:<9} {way.share:>4.0%} of traffic {among}: {way.requests:,} requests{days}{usd}{quality}"
         )
     return lines
+
+
+def _pick(judgement: Judgement) -> list[str]:
+    """Which policy to take by quality, or that the logs cannot tell."""
+    if judgement.pick is None:
+        return []
+    why = judgement.pick.why
+    return [f"Pick: {why}." if judgement.pick.policy else f"No pick: {why}."]
 
 
 def _verdicts(judgement: Judgement) -> list[str]:

@@ -8,13 +8,14 @@ import numpy as np
 from msgspec import Struct
 
 from fairlead.errors import EvidenceError
-from fairlead.evaluation import comparison, estimators, judgement, overlap, quantiles, sensitivity, simulate
+from fairlead.evaluation import comparison, estimators, judgement, overlap, quantiles, seen, sensitivity, simulate
 from fairlead.evaluation.case import METRICS, Case
 from fairlead.evaluation.intervals import Statistic
 from fairlead.evaluation.judgement import Metric, PolicyJudgement, Reading
+from fairlead.evaluation.pick import Pick, pick
 from fairlead.evaluation.slices import slices
 
-__all__ = ["Kind", "Valued", "judged", "status_quo", "value"]
+__all__ = ["Kind", "Valued", "judged", "picked", "status_quo", "value"]
 
 Array = np.ndarray[Any, Any]
 _ESTIMATORS: Final = {
@@ -48,17 +49,23 @@ class Valued(Struct, frozen=True, kw_only=True):
 
 def value(case: Case, name: str, kind: Kind, chances: Array) -> Valued:
     """Estimate every metric of a policy's choices (n, K), and say how far the log supports it."""
-    at = np.arange(len(chances)), np.maximum(case.log.endpoint, 0)
-    target = np.where(case.log.endpoint >= 0, chances[at], 0.0)
     known = np.isfinite(case.log.propensity)
-    weight = target[known] / case.log.propensity[known]
     return Valued(
         name=name,
         kind=kind,
         chances=chances,
         statistics={metric: _statistics(case, metric, chances) for metric in METRICS},
-        verdict=overlap.verdict(weight, propensities_share=float(known.mean())),
+        verdict=overlap.verdict(_weight(case, chances), propensities_share=float(known.mean())),
     )
+
+
+def _weight(case: Case, chances: Array) -> Array:
+    """Give the weights of the requests whose propensity is known; an endpoint that is unknown here has none."""
+    at = np.arange(len(chances)), np.maximum(case.log.endpoint, 0)
+    target = np.where(case.log.endpoint >= 0, chances[at], 0.0)
+    known = np.isfinite(case.log.propensity)
+    weight: Array = target[known] / case.log.propensity[known]
+    return weight
 
 
 def _statistics(case: Case, metric: str, chances: Array) -> dict[str, Statistic]:
@@ -72,7 +79,8 @@ def _statistics(case: Case, metric: str, chances: Array) -> dict[str, Statistic]
             found[name] = estimator(log)
         except EvidenceError:
             continue  # a policy that never agrees with the log has no self-normalised estimate
-    return {**found, "dr_cf": estimators.doubly_robust(case.logged(metric, chances, rows, fitted=True))}
+    found["dr_cf"] = estimators.doubly_robust(case.logged(metric, chances, rows, fitted=True))
+    return {name: case.grouped(statistic, rows) for name, statistic in found.items()}
 
 
 def status_quo(case: Case, candidate: Valued) -> PolicyJudgement:
@@ -135,8 +143,29 @@ def judged(case: Case, own: Valued, candidate: Valued | None) -> PolicyJudgement
         else None,
         endpoint_shares=dict(zip(case.predicted.endpoints, own.chances.mean(axis=0).tolist(), strict=True)),
         slices=slices(case, own.chances) if own.kind == "candidate" else [],
+        overlap=seen.overlaps(case, own.chances) if own.kind == "candidate" else [],
+        weights=seen.weights(_weight(case, own.chances)) if own.kind == "candidate" else [],
         sensitivity=_sensitivity(case, own.chances) if verdict.propensities_share < 1 - overlap.MISSING else {},
     )
+
+
+def picked(case: Case, policies: list[Valued]) -> Pick:
+    """Pick among the policies and what is run now, by quality, and by cost among those of equal quality."""
+    rows = case.usable["quality"]
+    quality, cost, untold = {}, {}, []
+    if rows.sum() > 1:
+        quality["status_quo"] = case.status_quo("quality", rows)
+        if case.usable["cost_usd"].sum() > 1:
+            cost["status_quo"] = case.status_quo("cost_usd", case.usable["cost_usd"]).value
+    for own in policies:
+        good, usd = own.dr("quality"), own.dr("cost_usd")
+        if good is None or not own.verdict.can_tell:
+            untold.append(own.name)
+            continue
+        quality[own.name] = good
+        if usd is not None:
+            cost[own.name] = usd.value
+    return pick(quality, cost, untold)
 
 
 def _truths(case: Case, chances: Array) -> dict[str, float]:
@@ -152,7 +181,9 @@ def _p95(case: Case, own: Valued) -> Reading | None:
     if not rows.any():
         return None
     try:
-        return judgement.reading(quantiles.quantile(case.logged("latency_s", own.chances, rows), 0.95), own.verdict)
+        group = None if case.cluster is None else case.cluster[rows]
+        found = quantiles.quantile(case.logged("latency_s", own.chances, rows), 0.95, group=group)
+        return judgement.reading(found, own.verdict)
     except EvidenceError:
         return None
 

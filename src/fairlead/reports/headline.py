@@ -10,11 +10,23 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from fairlead.evaluation.judgement import Judgement, PolicyJudgement, Reading
+from fairlead.evaluation.pick import words
 from fairlead.reports import formats
 from fairlead.reports.judgement import MARGIN, candidate, keeps_quality, status_quo_cost_usd, tells
 from fairlead.reports.queries import Ask
 
-__all__ = ["Rival", "Verdict", "policy_label", "quality_words", "rival", "savings_words", "spent", "trend", "verdict"]
+__all__ = [
+    "Rival",
+    "Verdict",
+    "picked",
+    "policy_label",
+    "quality_words",
+    "rival",
+    "savings_words",
+    "spent",
+    "trend",
+    "verdict",
+]
 
 _LEVEL: Final = 0.005  # savings closer than this are called the same
 _BRACKETS: Final = "Brackets hold 95 % intervals."
@@ -110,6 +122,15 @@ def rival(judgement: Judgement) -> Rival | None:
     saved = rule.savings_share or Reading(None)
     size = f"{formats.share(saved.value)} {formats.bracket(saved.low, saved.high)}"
     return Rival(policy_label(rule.name), size, most >= _value(chosen.savings_share) - _LEVEL)
+
+
+def picked(judgement: Judgement) -> str:
+    """Say which policy to take by quality, or that the logs cannot tell; nothing where nothing was picked from."""
+    if judgement.pick is None:
+        return ""
+    kinds = {policy.name: policy.kind for policy in judgement.policies}
+    said = words(judgement.pick, lambda name: f"“{policy_label(name, kinds.get(name, 'baseline'))}”")
+    return f"By quality the judge picks {said}." if judgement.pick.policy else f"By quality the judge {said}."
 
 
 def policy_label(name: str, kind: str = "baseline") -> str:

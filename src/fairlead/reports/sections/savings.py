@@ -7,7 +7,7 @@ from typing import Final
 from markupsafe import Markup
 
 from fairlead.evaluation.judgement import Judgement, PolicyJudgement, Reading
-from fairlead.reports import charts, formats, headline, tables
+from fairlead.reports import charts, charts_overlap, formats, headline, tables
 from fairlead.reports.judgement import NOTHING, candidate, reading, status_quo_cost_usd, tells
 from fairlead.reports.page import Block, Section
 from fairlead.reports.palette import ACCENT, Palette
@@ -25,6 +25,16 @@ _SUPPORT_NOTE: Final = (
     "answer that hangs on one single request. Where the logs cannot tell, no figure is shown at all."
 )
 
+_SEEN_NOTE: Final = (
+    "Left of the dashed line the log counts for fewer than 100 requests of the policy's own, and no interval is shown; "
+    "a hollow dot is a policy that the logs cannot tell of, for this or another reason."
+)
+_OVERLAP_NOTE: Final = (
+    "A request's weight says how many of the policy's own it stands for; where a few heavy requests hold most of the "
+    "answer, the blue bars stand far to the right. The number beside an endpoint is its effective sample: a large "
+    "wanted share with a small number is where exploration has to go."
+)
+
 
 def section(judgement: Judgement | None, palette: Palette) -> Section:
     """Show the last judgement: savings against what was run, quality beside it, and how far the logs support it."""
@@ -38,6 +48,7 @@ def section(judgement: Judgement | None, palette: Palette) -> Section:
         Block(_table(valued, judgement), "Cost and quality of each policy, with 95 % intervals", wide=True),
         *([Block(_duels(held), "The trained policy in place of each, paired", wide=True)] if held else []),
         Block(_support(policies), "Can the logs tell?", _SUPPORT_NOTE, wide=True),
+        *_seen(policies, judgement),
         Block(_choices(policies, palette), "Where each policy would have sent the requests", wide=True),
     ]
     if drawn:
@@ -48,12 +59,13 @@ def section(judgement: Judgement | None, palette: Palette) -> Section:
 
 
 def _lead(judgement: Judgement) -> str:
-    chosen = candidate(judgement)
+    chosen, other = candidate(judgement), headline.rival(judgement)
+    said = "No simple rule in this comparison saves money without a measurable loss of quality."
     if chosen is None or not tells(chosen):
-        return headline.verdict(judgement).sentence
-    other = headline.rival(judgement)
-    nothing = "No simple rule in this comparison saves money without a measurable loss of quality."
-    return other.sentence if other else nothing
+        said = headline.verdict(judgement).sentence
+    elif other:
+        said = other.sentence
+    return f"{said} {headline.picked(judgement)}".rstrip()
 
 
 def _row(policy: PolicyJudgement) -> dict[str, str | float | None]:
@@ -123,6 +135,30 @@ def _support(policies: list[PolicyJudgement]) -> Markup:
             tables.texts("the logs", words, 400),
         ],
     )
+
+
+def _seen(policies: list[PolicyJudgement], judgement: Judgement) -> list[Block]:
+    """The verdicts as pictures: how much of each policy the log has seen, and of the candidate which part."""
+    rows = [
+        {
+            "name": headline.policy_label(policy.name, policy.kind),
+            "ess": policy.ess,
+            "told": policy.verdict != "cannot tell",
+            "is_candidate": policy.kind == "candidate",
+        }
+        for policy in policies
+        if policy.kind != "status_quo"
+    ]
+    chosen = candidate(judgement)
+    blocks = []
+    if rows:
+        blocks.append(
+            Block(charts_overlap.effective(rows), "How much of each policy the logs have seen", _SEEN_NOTE, True)
+        )
+    if chosen is not None and chosen.overlap and chosen.weights:
+        drawn = charts_overlap.overlap(chosen.weights, chosen.overlap)
+        blocks.append(Block(drawn, "Which part of the trained policy the logs have seen", _OVERLAP_NOTE, wide=True))
+    return blocks
 
 
 def _choices(policies: list[PolicyJudgement], palette: Palette) -> Markup:
