@@ -29,6 +29,7 @@ def test_a_published_snapshot_follows_its_boosters(copy):
     snapshot = Snapshot.read(here.published / CURRENT)
     assert snapshot.manifest.version == done.version
     assert snapshot.manifest.parameters == {"usd_price": 5.0}
+    assert (len(snapshot.manifest.demand), sum(snapshot.manifest.demand)) == (24, pytest.approx(1))
     assert Snapshot.read(here.published / LAST_GOOD).manifest.version == done.version - 1
     assert snapshot.manifest.lineage["quality"].startswith("version 1, run ")
 

@@ -163,3 +163,22 @@ def test_a_month_never_ends_more_than_a_hundredth_above_its_budget_and_uses_it(s
 
     assert 0.95 < share < 1.01
     assert quality > 0.2
+
+
+def test_usual_hours_are_taken_up_in_mid_month_and_keep_spend_and_pace():
+    clock = Clock()
+    budget, told = Budget(720, reserve=0, clock=clock), Budget(720, demand=[1.0] * 24, reserve=0, clock=clock)
+    for one in (budget, told):
+        spend(one, clock, 6, 3.0)
+    clock.now = JUNE + 12 * HOUR
+    before = budget.state()["budget"].tolist()
+
+    for one in (budget, told):
+        one.expect([1.0] * 12 + [0.0] * 12)
+
+    assert (round(budget.planned_usd, 6), round(told.planned_usd, 6)) == (24.0, 12.0)
+    assert budget.state()["budget"].tolist() == before
+    budget.expect([])  # a snapshot that does not know the hours
+    assert budget.planned_usd == pytest.approx(24.0)
+    with pytest.raises(UsageError, match="24 or 168"):
+        budget.expect([1.0])

@@ -1,4 +1,5 @@
 import threading
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -108,6 +109,29 @@ def test_money_grows_dearer_when_the_budget_runs_ahead(snapshot):
         router.observe(Outcome(endpoint="dear", duration_s=1.0, cost_usd=0.01))
 
     assert router.decide(Request(route="maths")).candidates.view.pace == budget.pace > 1.0
+
+
+def test_a_budget_plans_by_the_hours_of_the_snapshot_and_of_the_one_after_it(make_snapshot, tmp_path):
+    from msgspec.structs import replace
+
+    def published(version, demand):
+        plain = make_snapshot(version=version)
+        replace(plain, manifest=replace(plain.manifest, demand=demand)).write(tmp_path / CURRENT)
+
+    clock = Clock()
+    clock.now = datetime(2026, 6, 1, 12, tzinfo=UTC).timestamp()
+    budget = Budget(usd=720, reserve=0, clock=clock)
+    published(1, [1.0] * 12 + [0.0] * 12)
+    router = Router(tmp_path, budget=budget)
+    mornings = budget.planned_usd
+    published(2, [0.0] * 12 + [1.0] * 12)
+    assert router.reload(tmp_path)
+    evenings = budget.planned_usd
+    published(3, [1.0, -1.0])
+    refused = router.reload(tmp_path)
+
+    assert (round(mornings, 6), evenings, budget.planned_usd, refused) == (24.0, 0.0, 0.0, False)
+    assert "demand must be 24 or 168 shares" in router.refused
 
 
 def test_a_policy_learns_from_what_is_observed_late_and_keeps_it_over_a_new_snapshot(make_snapshot, tmp_path):

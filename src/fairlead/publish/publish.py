@@ -25,6 +25,7 @@ from fairlead.scoring.snapshot import CANDIDATE, CURRENT, Head, Snapshot
 from fairlead.scoring.table import CategoryTable
 from fairlead.training import spec as specs
 from fairlead.training.champions import Champion, champion_of
+from fairlead.training.demand.budget import usual_hours
 from fairlead.training.predictor import TrainedHead, TrainedPredictor
 from fairlead.training.registry import Registry
 
@@ -74,6 +75,7 @@ def publish(
             "labels": str(_labels(champions)),
             **(lineage or {}),
         },
+        demand=usual_hours(project),
     )
     snapshot = Snapshot.from_bytes(snapshot.to_bytes(), "the new snapshot")
     rows = audit_rows(snapshot)
@@ -114,8 +116,12 @@ def assemble(
     parameters: dict[str, Any],
     version: int,
     lineage: dict[str, str],
+    demand: list[float] | None = None,
 ) -> Snapshot:
-    """Put predictors together as a snapshot; GateError when they do not share endpoints, routes and columns."""
+    """Put predictors together as a snapshot; GateError when they do not share endpoints, routes and columns.
+
+    `demand` are the usual shares of a day's dollars by hour, for budgets to plan by; None where they are not known.
+    """
     first = predictors[0]
     for other in predictors[1:]:
         if other.signature != first.signature:
@@ -142,6 +148,7 @@ def assemble(
         policy=policy,
         parameters=parameters,
         lineage={**lineage, "trained_until": until.isoformat()},
+        demand=demand or [],
     )
     served = [head for head in read if head.serve == "forest"]
     trees = [compile_trees(head.booster, head.plan.name) for head in served]

@@ -14,7 +14,7 @@ import numpy as np
 
 from fairlead.errors import UsageError
 
-__all__ = ["Budget"]
+__all__ = ["Budget", "hourly"]
 
 Array = np.ndarray[Any, Any]
 _HOUR: Final = 3600.0
@@ -26,11 +26,12 @@ class Budget:
     """Tells how dear money is now: `pace` multiplies a policy's `usd_price`, above 1 when the budget runs ahead.
 
     The plan spreads `usd` over the calendar month (UTC) by `demand`: 24 shares by hour of the day, 168 by hour of the
-    week (Monday first), or evenly. Every `step_s` the spend of the last `window_s` is compared with what the plan gives
-    that window of what was left at its start, and the pace moves by dual ascent, pace x exp(`rate` x hours x (spend -
-    plan) / plan), by at most 20 % an hour (Balseiro and Gur 2019; LEARNING.md calls it slow dual pacing). Planning from
-    what is left repays an overspent day over the rest of the month. `reserve` is the share held back until the last
-    day, for a surge that comes too late to be repaid.
+    week (Monday first); without it, by the hours that the router's snapshot says are usual, else evenly. Every `step_s`
+    the spend of the last `window_s` is compared with what the plan gives that window of what was left at its start, and
+    the pace moves by dual ascent, pace x exp(`rate` x hours x (spend - plan) / plan), by at most 20 % an hour (Balseiro
+    and Gur 2019; LEARNING.md calls it slow dual pacing). Planning from what is left repays an overspent day over the
+    rest of the month. `reserve` is the share held back until the last day, for a surge that comes too late to be
+    repaid.
 
     A pace only chooses among endpoints, so it holds a budget that the cheapest endpoints can hold. In simulated months,
     with a surge of demand or a doubled price, it ended between 98 % and 100 % of it (`benchmarks/budget_pacing.py`).
@@ -70,7 +71,7 @@ class Budget:
         self.usd, self.rate, self.step_s, self.reserve = float(usd), rate, float(step_s), reserve
         self._window = max(round(window_s / step_s), 1)  # steps that are compared at a time
         self._bounds = (math.log(bounds[0]), math.log(bounds[1]))
-        self._demand = _hourly(demand)
+        self._demand, self._told = hourly(demand), demand is not None
         self._clock, self._lock = clock, threading.Lock()
         self._log_pace, self._pace, self._spent = 0.0, 1.0, 0.0
         self._begin(clock())
@@ -102,6 +103,22 @@ class Budget:
             self._spent += cost_usd
             self._recent[-1] += cost_usd
 
+    def expect(self, demand: Sequence[float]) -> None:
+        """Plan the month by the hours that a snapshot says are usual, where nobody gave others; none changes nothing.
+
+        What was spent and the pace stay as they are.
+
+        >>> budget = Budget(usd=720, clock=lambda: datetime(2026, 6, 1, 12, tzinfo=UTC).timestamp())
+        >>> round(budget.planned_usd, 2), budget.expect([1.0] * 12 + [0.0] * 12), round(budget.planned_usd, 2)
+        (11.76, None, 23.52)
+        """
+        if self._told or not demand:
+            return
+        weights = hourly(demand)
+        with self._lock:
+            self._demand = weights
+            self._plan()
+
     def state(self) -> dict[str, Array]:
         """Give what was counted, as arrays, to be kept over a restart."""
         with self._lock:
@@ -125,15 +142,19 @@ class Budget:
         self._month = at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         ends = (self._month + timedelta(days=32)).replace(day=1)
         self._starts, self._ends = self._month.timestamp(), ends.timestamp()
+        self._plan()
+        self._spent = 0.0
+        self._recent = [0.0] * self._window
+        self._opened = now  # a process that starts in mid-month knows nothing of what was spent before
+        self._next = now + self.step_s
+
+    def _plan(self) -> None:
+        """Give each hour of the month its share, summed up."""
         hours = round((self._ends - self._starts) / _HOUR)
         first = self._month.weekday() * _HOURS_A_DAY
         weights = [self._demand[(first + hour) % _HOURS_A_WEEK] for hour in range(hours)]
         total = sum(weights)
         self._shares = [0.0, *accumulate(weight / total for weight in weights)]
-        self._spent = 0.0
-        self._recent = [0.0] * self._window
-        self._opened = now  # a process that starts in mid-month knows nothing of what was spent before
-        self._next = now + self.step_s
 
     def _advance(self, now: float) -> None:
         if now >= self._ends or now < self._starts:
@@ -177,8 +198,8 @@ class Budget:
         return self._shares[whole] + (hours - whole) * (self._shares[whole + 1] - self._shares[whole])
 
 
-def _hourly(demand: Sequence[float] | None) -> list[float]:
-    """Give 168 weights, one an hour of the week."""
+def hourly(demand: Sequence[float] | None) -> list[float]:
+    """Give 168 weights, one an hour of the week, of 24 or 168; UsageError for what is no demand."""
     weights = [1.0] * _HOURS_A_DAY if demand is None else [float(one) for one in demand]
     if len(weights) not in (_HOURS_A_DAY, _HOURS_A_WEEK):
         raise UsageError(f"budget: demand must be 24 or 168 shares, not {len(weights)}")

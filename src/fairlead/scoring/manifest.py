@@ -58,3 +58,4 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     policy: str = "intelligent"
     parameters: dict[str, Any] = field(default_factory=dict)
     lineage: dict[str, str] = field(default_factory=dict)
+    demand: list[float] = field(default_factory=list)  # share of a day's dollars by hour (UTC); none = not known

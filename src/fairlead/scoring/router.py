@@ -244,6 +244,8 @@ class Router:
                     restore(state())
                     fresh.policy.forget(_KEPT)  # type: ignore[attr-defined]
         self._in_use = fresh
+        if self.budget is not None:
+            self.budget.expect(fresh.snapshot.manifest.demand)
 
 
 def _brief(fault: BaseException) -> str:

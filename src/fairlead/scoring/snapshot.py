@@ -20,7 +20,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as _load
 from safetensors.numpy import save as _save
 
-from fairlead.errors import SnapshotRefusedError
+from fairlead.errors import SnapshotRefusedError, UsageError
+from fairlead.scoring.budget import hourly
 from fairlead.scoring.checks import check
 from fairlead.scoring.forest import FIELDS, Forests
 from fairlead.scoring.manifest import FORMAT, HeadSpec, Manifest
@@ -191,6 +192,11 @@ def _build(manifest: Manifest, arrays: Arrays, sha256: str, name: str) -> Snapsh
             f"{name}: request features of version {manifest.feature_version}, "
             f"this fairlead takes {FEATURE_VERSION}; train and publish with this version"
         )
+    if manifest.demand:
+        try:
+            hourly(manifest.demand)
+        except UsageError as fault:
+            raise SnapshotRefusedError(f"{name}: {fault}; publish it again") from fault
     endpoints, columns = len(manifest.endpoints), len(manifest.columns)
     edges = _expect(arrays, "margin_edges", (arrays["margin_edges"].size,), name)
     heads = {spec.name: _head(spec, manifest, arrays, name) for spec in manifest.heads}

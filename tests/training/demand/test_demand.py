@@ -96,6 +96,12 @@ def test_the_usual_hours_of_a_day_are_shares_for_a_budget_to_plan_by():
     assert max(shares) / min(shares) == pytest.approx(5, rel=0.3)
 
 
+def test_hours_that_were_seen_once_or_cost_nothing_are_not_usual():
+    free = Windows(START, SERIES, np.zeros((144 * 7, 3)))
+
+    assert (budget.shares(_windows(1)), budget.shares(free)) == ([], [])
+
+
 def test_a_month_that_goes_on_as_it_was_spends_its_days():
     month = datetime(2026, 10, 1, tzinfo=UTC)
     windows = _windows(14)

@@ -9,12 +9,12 @@ import numpy as np
 from msgspec import Struct
 
 from fairlead import store
-from fairlead.errors import ProjectError
+from fairlead.errors import EvidenceError, ProjectError
 from fairlead.project import Project
 from fairlead.training.demand import forecast
 from fairlead.training.demand.windows import STEP, Windows, read
 
-__all__ = ["Outlook", "budget_usd", "outlook", "shares"]
+__all__ = ["Outlook", "budget_usd", "outlook", "shares", "usual_hours"]
 
 Array = np.ndarray[Any, Any]
 _DAY: Final = int(timedelta(days=1) / STEP)
@@ -114,9 +114,25 @@ def outlook(project: Project, *, as_of: datetime | None = None) -> Outlook | Non
     )
 
 
+def usual_hours(project: Project) -> list[float]:
+    """Give `shares` of the last weeks' traffic, for a snapshot to carry; empty where there is too little."""
+    connection = store.open_lake(project.lake).connect()
+    try:
+        return shares(read(connection))
+    except EvidenceError:
+        return []
+    finally:
+        connection.close()
+
+
 def shares(windows: Windows) -> list[float]:
-    """Give the usual share of a day's dollars in each hour (UTC), 24 of them: what a budget's pace plans by."""
+    """Give the usual share of a day's dollars in each hour (UTC), 24 of them: what a budget's pace plans by.
+
+    Empty where less than two days are known, or no dollars: what came once is not usual yet.
+    """
     place = next(at for at, one in enumerate(windows.series) if (one.kind, one.measure) == ("total", "usd"))
+    if len(windows.values) < 2 * _DAY or not windows.values[:, place].any():
+        return []
     hour = np.array([(windows.start + row * STEP).hour for row in range(len(windows.values))])
     spent = np.bincount(hour, windows.values[:, place], minlength=24) / np.maximum(np.bincount(hour, minlength=24), 1)
     usual: Array = spent + 0.02 * spent.mean() + 1e-12  # an hour that was never used is not impossible
