@@ -29,7 +29,7 @@ class Budget:
     week (Monday first); without it, by the hours that the router's snapshot says are usual, else evenly. Every `step_s`
     the spend of the last `window_s` is compared with what the plan gives that window of what was left at its start, and
     the pace moves by dual ascent, pace x exp(`rate` x hours x (spend - plan) / plan), by at most 20 % an hour (Balseiro
-    and Gur 2019; LEARNING.md calls it slow dual pacing). Planning from what is left repays an overspent day over the
+    and Gur 2019; slow dual pacing). Planning from what is left repays an overspent day over the
     rest of the month. `reserve` is the share held back until the last day, for a surge that comes too late to be
     repaid.
 
