@@ -112,6 +112,27 @@ def test_the_script_counts_as_the_bucket_does(redis):
     client.close()
 
 
+def test_a_busy_key_asks_seldom_and_gets_no_more_for_it(redis):
+    class Counting:
+        asked, real = 0, connect(redis.url, 1.0)
+
+        def eval(self, *given):
+            Counting.asked += 1
+            return self.real.eval(*given)
+
+    limit = Limit(rate_per_s=5000, burst=1000)
+    workers = [Limits(client=Counting(), budget_s=1.0) for _ in range(2)]
+    began, taken, calls = time.monotonic(), 0, 0
+    while time.monotonic() - began < 1.0:
+        taken += workers[calls % 2].take("key", limit) == 0.0
+        calls += 1
+    taken_s = time.monotonic() - began
+
+    assert taken <= 1000 + 5000 * taken_s
+    assert Counting.asked < taken / 10
+    Counting.real.close()
+
+
 def limits_of(client, key):
     return client.pttl(f"fairlead:limit:1:default:{key}")
 
@@ -154,7 +175,7 @@ def test_a_late_answer_counts_and_the_next_calls_do_not_wait():
         def eval(self, script, numkeys, *keys_and_args):
             self.asked += 1
             time.sleep(0.03)
-            return 250
+            return [0, 250]
 
     slow = Slow()
     limits = Limits(client=slow, budget_s=0.02, pause_s=60)
@@ -165,7 +186,7 @@ def test_a_late_answer_counts_and_the_next_calls_do_not_wait():
     assert limits.failure.startswith("took ")
 
 
-@pytest.mark.parametrize("reply", [b"nonsense", None, []])
+@pytest.mark.parametrize("reply", [b"nonsense", None, [], [1], [1, None]])
 def test_an_answer_that_is_none_is_counted_here(reply):
     class Odd:
         def eval(self, script, numkeys, *keys_and_args):

@@ -18,13 +18,33 @@ __all__ = ["Limits"]
 
 _SCRIPT: Final = resources.files(__package__).joinpath("limits.lua").read_text(encoding="utf-8")
 _MOST_BUCKETS: Final = 10_000
+_AHEAD_S: Final = 0.02  # of a key's rate that is taken at once
+_KEPT_S: Final = 1.0  # that tokens which were taken ahead count
+
+
+class _Lease:
+    """Tokens that were taken ahead, until when they count, and until when there are none to ask for."""
+
+    __slots__ = ("none_until", "tokens", "until")
+
+    def __init__(self) -> None:
+        self.tokens, self.until, self.none_until = 0, 0.0, 0.0
+
+    def take(self, now: float) -> float | None:
+        """Give 0.0 where a token was left, the seconds to wait where there can be none yet, None where to ask."""
+        if self.tokens and now < self.until:
+            self.tokens -= 1
+            return 0.0
+        return self.none_until - now if now < self.none_until else None
 
 
 class Limits:
     """Counts what keys ask. A limiter that cannot ask Redis neither opens nor closes: it gives out its own share.
 
     `client` is `fairlead.serve.connect(url, budget_s)`, which gives up in time; after one slow or failed call Redis is
-    left alone for `pause_s`. `workers` tells how many share a limit when each counts alone; no share is under one call.
+    left alone for `pause_s`. It is asked for what a key may use in 20 ms at once, and not again before the wait it gave
+    is over, so a busy key does not cost a question a call; what is not used within a second is lost to the key.
+    `workers` tells how many share a limit when each counts alone; no share is under one call.
 
     >>> limits = Limits(workers=lambda: 2)
     >>> limit = Limit(rate_per_s=1, burst=4)
@@ -44,6 +64,7 @@ class Limits:
         self._workers, self._client, self._group = workers, client, group
         self._budget_s, self._pause_s = budget_s, pause_s
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self._leases: OrderedDict[str, _Lease] = OrderedDict()
         self._lock = threading.Lock()
         self._resume_at = -math.inf
         self.failure: str | None = None  # why the last call was counted here and not in Redis
@@ -62,11 +83,21 @@ class Limits:
 
     def _ask(self, client: Client, key_id: str, limit: Limit) -> float | None:
         began = time.monotonic()
+        with self._lock:
+            lease = self._leases.pop(key_id, None) or _Lease()
+            self._leases[key_id] = lease
+            if len(self._leases) > _MOST_BUCKETS:
+                self._leases.popitem(last=False)
+            waited_s = lease.take(began)
+        if waited_s is not None:
+            return waited_s
+        wanted = max(1, min(int(limit.rate_per_s * _AHEAD_S), limit.burst // 10))
         try:
-            reply = client.eval(
-                _SCRIPT, 1, f"fairlead:limit:1:{self._group}:{key_id}", repr(limit.rate_per_s), limit.burst
-            )
-            waited_s = int(reply) / 1000
+            name = f"fairlead:limit:1:{self._group}:{key_id}"
+            taken, wait_ms = map(int, client.eval(_SCRIPT, 1, name, repr(limit.rate_per_s), limit.burst, wanted))
+            # Who got less than it wanted lets it gather: else a key at its limit would ask for every token.
+            wait_s = max(wait_ms / 1000, _AHEAD_S if taken < wanted > 1 else 0.0)
+            lease.tokens, lease.until, lease.none_until = max(0, taken - 1), began + _KEPT_S, began + wait_s
         except Exception as fault:  # whatever a client raises, the call is counted here
             self._rest(f"{type(fault).__name__}: {fault}")
             return None
@@ -76,7 +107,7 @@ class Limits:
         else:
             self.failure = None
         self.shared += 1
-        return waited_s
+        return 0.0 if taken else wait_s
 
     def _rest(self, why: str) -> None:
         self.failure, self.failures = why, self.failures + 1
