@@ -1,8 +1,12 @@
+import datetime
+
 import numpy as np
 import pytest
 
 from fairlead.evaluation.evidence import Evidence
-from fairlead.scoring.predict import Candidates
+from fairlead.evaluation.reached import Feedback
+from fairlead.evaluation.replay import Replay
+from fairlead.scoring.predict import Batch, Candidates
 
 NAMES = ("cheap", "middle", "dear")
 
@@ -71,3 +75,42 @@ def _evidence(seed=0, n=4000, gap=0.05, bandit=False, days=20, drift=0.0):
 @pytest.fixture(scope="session")
 def make_evidence():
     return _evidence
+
+
+NOW = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
+
+
+def _asked_by(callers, seed, days=1):
+    """A case of requests (n,) of callers who are hard to please each in their own way; two endpoints, drawn evenly.
+
+    It is given as what `case_of` takes; the requests are spread over so many days, in their order.
+    """
+    rng, n = np.random.default_rng(seed), len(callers)
+    liking = rng.normal(0, 0.2, callers.max() + 1)[callers]
+    endpoint = rng.integers(0, 2, n)
+    quality = np.clip(np.where(endpoint == 1, 0.6, 0.5) + liking + rng.normal(0, 0.1, n), -1, 2)
+    log = Replay(
+        request_ids=[str(one) for one in range(n)],
+        batch=Batch(text=np.zeros((n, 0), np.float32), scalars={}),
+        endpoint=endpoint,
+        propensity=np.full(n, 0.5),
+        outcomes={"quality": quality} | {name: np.full(n, 0.1) for name in ("cost_usd", "latency_s", "failure")},
+        time=NOW.timestamp() + np.arange(n) * days * 86_400 / n,
+        group=np.arange(n).astype(str),
+        waited_s=np.zeros(n),
+        start=NOW,
+        end=NOW,
+        left_out=0,
+    )
+    said = np.full((n, 2), 0.55)
+    predicted = Candidates(
+        endpoints=("a", "b"), quality=said, quality_low=said, cost_usd=said, cost_p90_usd=said, latency_s=said,
+        latency_p90_s=said, eligible=np.ones((n, 2), dtype=bool),
+    )  # fmt: skip
+    feedback = Feedback(old=np.ones(n, dtype=bool), keep=None, share=1.0, delay_s=0.0, too_young=0)
+    return log, predicted, None, feedback, np.full(n, np.nan)
+
+
+@pytest.fixture(scope="session")
+def asked_by():
+    return _asked_by

@@ -1,5 +1,3 @@
-import datetime
-
 import numpy as np
 import polars as pl
 import pytest
@@ -8,43 +6,10 @@ from fairlead import evaluation
 from fairlead.evaluation import valued
 from fairlead.evaluation.callers import Clusters, grouped
 from fairlead.evaluation.case import case_of
-from fairlead.evaluation.reached import Feedback
-from fairlead.evaluation.replay import Replay
 from fairlead.evaluation.table import render
-from fairlead.scoring.predict import Batch, Candidates
-
-NOW = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
 
 
-def asked_by(callers, seed):
-    """A case of requests (n,) of callers who are hard to please each in their own way; two endpoints, drawn evenly."""
-    rng, n = np.random.default_rng(seed), len(callers)
-    liking = rng.normal(0, 0.2, callers.max() + 1)[callers]
-    endpoint = rng.integers(0, 2, n)
-    quality = np.clip(np.where(endpoint == 1, 0.6, 0.5) + liking + rng.normal(0, 0.1, n), -1, 2)
-    log = Replay(
-        request_ids=[str(one) for one in range(n)],
-        batch=Batch(text=np.zeros((n, 0), np.float32), scalars={}),
-        endpoint=endpoint,
-        propensity=np.full(n, 0.5),
-        outcomes={"quality": quality} | {name: np.full(n, 0.1) for name in ("cost_usd", "latency_s", "failure")},
-        time=np.full(n, NOW.timestamp()),
-        group=np.arange(n).astype(str),
-        waited_s=np.zeros(n),
-        start=NOW,
-        end=NOW,
-        left_out=0,
-    )
-    said = np.full((n, 2), 0.55)
-    predicted = Candidates(
-        endpoints=("a", "b"), quality=said, quality_low=said, cost_usd=said, cost_p90_usd=said, latency_s=said,
-        latency_p90_s=said, eligible=np.ones((n, 2), dtype=bool),
-    )  # fmt: skip
-    feedback = Feedback(old=np.ones(n, dtype=bool), keep=None, share=1.0, delay_s=0.0, too_young=0)
-    return log, predicted, None, feedback, np.full(n, np.nan)
-
-
-def test_with_repeating_callers_the_judges_intervals_cover_and_those_of_single_requests_do_not():
+def test_with_repeating_callers_the_judges_intervals_cover_and_those_of_single_requests_do_not(asked_by):
     callers = np.repeat(np.arange(120), np.random.default_rng(0).integers(1, 30, 120))
     always_b = np.tile([0.0, 1.0], (len(callers), 1))
     held = {"callers": [], "requests": []}
@@ -59,7 +24,7 @@ def test_with_repeating_callers_the_judges_intervals_cover_and_those_of_single_r
     assert np.mean(held["requests"]) < 0.75
 
 
-def test_a_change_against_the_log_is_paired_by_caller_and_keeps_its_value():
+def test_a_change_against_the_log_is_paired_by_caller_and_keeps_its_value(asked_by):
     callers = np.repeat(np.arange(100), 10)
     parts, always_b = asked_by(callers, 1), np.tile([0.0, 1.0], (1000, 1))
     changes = []

@@ -58,8 +58,8 @@ def test_the_json_has_the_names_that_others_read():
 
     assert written["window"] == {"from": "2025-02-01T00:00:00Z", "to": "2025-03-01T00:00:00Z"}
     assert sorted(written) == [
-        "candidate", "clusters", "feedback", "judged_at", "pick", "plan", "policies", "propensities_share", "requests",
-        "window",
+        "candidate", "clusters", "daily", "feedback", "judged_at", "pick", "plan", "policies", "propensities_share",
+        "requests", "window",
     ]  # fmt: skip
     assert written["policies"][1]["metrics"]["quality"] == {
         "replay": None,

@@ -125,8 +125,8 @@ def clustered(statistic: Statistic, group: npt.NDArray[Any]) -> Statistic:
     scale = held.sum() / statistic.n
 
     def sums(values: Vector) -> Vector:
-        summed: Vector = np.bincount(which, weights=values)[held].astype(np.float64) * scale
-        return summed
+        found: Vector = np.bincount(which, weights=values)[held] * scale
+        return found
 
     def of_means(means: Vector) -> Any:
         return statistic.of_means(means[..., :-1] / means[..., -1:])

@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import structs
 
 from fairlead import features
-from fairlead.evaluation import baselines, judgement, simulate
+from fairlead.evaluation import baselines, daily, judgement, simulate
 from fairlead.evaluation.callers import clusters_of
 from fairlead.evaluation.case import Case, case_of
 from fairlead.evaluation.judgement import Judgement, PolicyJudgement, Window
@@ -33,9 +33,9 @@ Array = np.ndarray[Any, Any]
 def judge(project: Project, *, truth: Path | None = None, since: datetime.datetime | None = None) -> Judgement:
     """Value the published policy and the baselines on requests that its predictors have not seen.
 
-    `truth` is a simulation's `truth.parquet`, to compare with. The result is kept as
-    `var/judgements/latest.json`. Raises EvidenceError when there is nothing to judge on, and SnapshotRefusedError
-    when nothing is published.
+    `truth` is a simulation's `truth.parquet`, to compare with. The result is kept as `var/judgements/latest.json`, and
+    what each day says of the candidate beside it (daily.py). Raises EvidenceError when there is nothing to judge on,
+    and SnapshotRefusedError when nothing is published.
     """
     snapshot, _ = open_published(project.published)
     trained = snapshot.manifest.lineage.get("trained_until")
@@ -66,6 +66,7 @@ def judge(project: Project, *, truth: Path | None = None, since: datetime.dateti
             *(_netted(project, case, snapshot, one, candidate) for one in policies),
         ],
         clusters=clusters,
+        daily=daily.updated(project.var / "judgements" / "sequences", snapshot.manifest, case, candidate),
         pick=picked(case, policies),
         feedback=case.feedback.told,
         plan=[] if candidate.verdict.verdict == "trust" else _plan(case, candidate),

@@ -5,7 +5,7 @@ A reading without `low` and `high` is a value the logs cannot bound: its interva
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +22,18 @@ from fairlead.evaluation.plan import Exploration
 from fairlead.evaluation.seen import Overlap, Weights
 from fairlead.evaluation.sensitivity import Bounds
 
-__all__ = ["Judgement", "Metric", "PolicyJudgement", "Reading", "Slice", "Window", "from_json", "reading", "to_json"]
+__all__ = [
+    "Daily",
+    "Judgement",
+    "Metric",
+    "PolicyJudgement",
+    "Reading",
+    "Slice",
+    "Window",
+    "from_json",
+    "reading",
+    "to_json",
+]
 
 
 class Reading(Struct, frozen=True):
@@ -80,6 +91,15 @@ class PolicyJudgement(Struct, frozen=True, kw_only=True):
     sensitivity: dict[str, list[Bounds]] = {}  # by metric, where the log kept no propensities; bounds, no interval
 
 
+class Daily(Struct, frozen=True, kw_only=True):
+    """The candidate against the log over all days since it was published; intervals hold however often one looks."""
+
+    since: date
+    days: int
+    quality_change: Reading | None = None
+    cost_change_usd: Reading | None = None  # of a request
+
+
 class Window(Struct, frozen=True, kw_only=True):
     """The moments between which the requests started, UTC."""
 
@@ -98,6 +118,7 @@ class Judgement(Struct, frozen=True, kw_only=True):
     policies: list[PolicyJudgement]
     feedback: str = ""  # who got feedback, and what was done about it
     clusters: Clusters | None = None  # what intervals take together; None where each request stands alone
+    daily: Daily | None = None
     pick: Pick | None = None  # which of the policies to take by quality; None in judgements of before
     plan: list[Exploration] = []  # what would make the logs tell of the candidate, where they cannot
 

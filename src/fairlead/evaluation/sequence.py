@@ -49,14 +49,17 @@ class Sequence(Struct, frozen=True, kw_only=True):
             return self
         if not np.isfinite(contributions).all():
             raise EvidenceError("a contribution is missing or infinite; leave such requests out and count them")
-        m = len(contributions)
-        own, spread = float(contributions.mean()), float(np.square(contributions - contributions.mean()).sum())
-        total, gap = self.n + m, own - self.mean
+        own = float(contributions.mean())
+        return self.merge(len(contributions), own, float(np.square(contributions - own).sum()))
+
+    def merge(self, n: int, mean: float, squares: float) -> Sequence:
+        """Give the state after `n` more requests of which only the mean and the sum of squares around it are known."""
+        total, gap = self.n + n, mean - self.mean
         return structs.replace(
             self,
             n=total,
-            mean=self.mean + gap * m / total,
-            squares=self.squares + spread + gap * gap * self.n * m / total,
+            mean=self.mean + gap * n / total,
+            squares=self.squares + squares + gap * gap * self.n * n / total,
         )
 
     def interval(self) -> tuple[float, float]:

@@ -27,6 +27,7 @@ def render(judgement: Judgement) -> str:
     below = [
         *_verdicts(judgement),
         *_pick(judgement),
+        *_daily(judgement),
         *_net(judgement),
         *_plan(judgement),
         *([f"{judgement.clusters}."] if judgement.clusters else []),
@@ -106,6 +107,17 @@ def _pick(judgement: Judgement) -> list[str]:
         return []
     why = judgement.pick.why
     return [f"Pick: {why}." if judgement.pick.policy else f"No pick: {why}."]
+
+
+def _daily(judgement: Judgement) -> list[str]:
+    """What all days since the snapshot say, to be looked at every day."""
+    kept = judgement.daily
+    if kept is None:
+        return []
+    quality, cost = _cell(kept.quality_change, 100, 1, " pt"), _cell(kept.cost_change_usd, 1000, 3, " USD/1k")
+    return [
+        f"Kept from day to day, {kept.days} since {kept.since}, to be looked at daily: quality {quality}, cost {cost}."
+    ]
 
 
 def _verdicts(judgement: Judgement) -> list[str]:
