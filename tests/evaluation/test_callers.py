@@ -1,11 +1,13 @@
 import numpy as np
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from fairlead import evaluation
 from fairlead.evaluation import valued
 from fairlead.evaluation.callers import Clusters, grouped
 from fairlead.evaluation.case import case_of
+from fairlead.evaluation.slices import slices
 from fairlead.evaluation.table import render
 
 
@@ -13,7 +15,7 @@ def test_with_repeating_callers_the_judges_intervals_cover_and_those_of_single_r
     callers = np.repeat(np.arange(120), np.random.default_rng(0).integers(1, 30, 120))
     always_b = np.tile([0.0, 1.0], (len(callers), 1))
     held = {"callers": [], "requests": []}
-    for seed in range(150):
+    for seed in range(100):
         parts = asked_by(callers, [5, seed])
         for name, cluster in (("callers", callers), ("requests", None)):
             found = valued.value(case_of(*parts, cluster), "b", "candidate", always_b)
@@ -74,3 +76,15 @@ def test_the_judge_takes_the_requests_of_one_caller_together(trained):
     assert found.clusters.by == "end user"
     assert 50 < found.clusters.groups < found.requests
     assert f"the requests of one end user together: {found.clusters.groups:,} groups." in render(found)
+
+
+def test_a_team_of_few_callers_shows_no_interval(asked_by):
+    callers = np.repeat(np.arange(100), 10)
+    log, *rest = asked_by(callers, 2)
+    teams = np.where(callers < 10, "few", "many").astype(object)
+    case = case_of(replace(log, batch=replace(log.batch, scalars={"team": teams})), *rest, callers)
+
+    found = {one.name: one for one in slices(case, np.tile([0.5, 0.5], (1000, 1))) if one.kind == "team"}
+
+    assert (found["few"].requests, found["few"].quality_change.low) == (100, None)
+    assert found["many"].quality_change.low < found["many"].quality_change.value

@@ -105,10 +105,11 @@ def greedy(quality: Vector, cost: Vector, usd_price: float, otherwise: int = 0) 
     An endpoint without both predictions is not chosen; where none has them, column `otherwise` is.
     """
     utility = quality - usd_price * cost
-    utility = np.where(np.isfinite(utility), utility, -np.inf)
-    column = np.where(np.isfinite(utility).any(axis=1), utility.argmax(axis=1), otherwise)
+    np.copyto(utility, -np.inf, where=~np.isfinite(utility))
+    rows, column = np.arange(len(utility)), utility.argmax(axis=1)
+    column[np.isneginf(utility[rows, column])] = otherwise
     chosen = np.zeros(quality.shape)
-    chosen[np.arange(len(column)), column] = 1.0
+    chosen[rows, column] = 1.0
     return chosen
 
 

@@ -28,7 +28,7 @@ def difference(new: Statistic, old: Statistic, name: str = "difference") -> Stat
 
     return Statistic(
         name=name,
-        columns=np.hstack([new.columns, old.columns]),
+        columns=np.vstack([new.columns.T, old.columns.T]).T,
         of_means=of_means,
         contributions=new.contributions - old.contributions,
         linear=new.linear and old.linear,
@@ -49,7 +49,7 @@ def ratio(new: Statistic, old: Statistic, name: str = "ratio") -> Statistic:
 
     return Statistic(
         name=name,
-        columns=np.hstack([new.columns, old.columns]),
+        columns=np.vstack([new.columns.T, old.columns.T]).T,
         of_means=of_means,
         contributions=share + (new.contributions - share * old.contributions) / below,
         linear=False,

@@ -165,11 +165,14 @@ def _normalised(name: str, base: Vector, numerator: Vector, weight: Vector) -> S
     if scale <= 0:
         raise EvidenceError(f"{name}: the policy never chooses what was logged; explore its choices before judging it")
     ratio = numerator.mean() / scale
+    contributions = numerator - ratio * weight
+    contributions /= scale
+    contributions += base + ratio
     return Statistic(
         name=name,
-        columns=np.column_stack([base, numerator, weight]),
+        columns=np.vstack([base, numerator, weight]).T,  # each column in one piece: its mean is several times as fast
         of_means=_base_and_ratio,
-        contributions=base + ratio + (numerator - ratio * weight) / scale,
+        contributions=contributions,
         linear=False,
     )
 

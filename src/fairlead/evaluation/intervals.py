@@ -134,7 +134,7 @@ def clustered(statistic: Statistic, group: npt.NDArray[Any]) -> Statistic:
     centre = statistic.contributions.mean()
     return Statistic(
         name=statistic.name,
-        columns=np.stack([*map(sums, statistic.columns.T), size[held] * scale], axis=1),
+        columns=np.vstack([*map(sums, statistic.columns.T), size[held] * scale]).T,
         of_means=of_means,
         contributions=statistic.value + sums(statistic.contributions - centre),
         linear=False,
@@ -143,8 +143,8 @@ def clustered(statistic: Statistic, group: npt.NDArray[Any]) -> Statistic:
 
 def normal(statistic: Statistic, level: float = 0.95) -> tuple[float, float]:
     """Give the asymptotic normal interval from the contributions: fast, honest from an effective size of about 140."""
-    half = NormalDist().inv_cdf((1 + level) / 2) * statistic.standard_error
-    return statistic.value - half, statistic.value + half
+    value, half = statistic.value, NormalDist().inv_cdf((1 + level) / 2) * statistic.standard_error
+    return value - half, value + half
 
 
 def bootstrap(

@@ -34,18 +34,19 @@ def quantile(log: Logged, share: float, level: float = 0.95, group: Array | None
     """
     if not 0 < share < 1:
         raise EvidenceError(f"a quantile lies between 0 and 1, not at {share}")
-    order = np.argsort(log.reward, kind="stable")
-    weight = log.weight[order]
+    held = np.flatnonzero(log.target > 0)  # what has no weight is in nobody's way: of a sure policy, most requests
+    order = held[np.argsort(log.reward[held], kind="stable")]
+    weight, ordered = log.weight[order], log.reward[order]
     total = float(weight.sum())
     if total <= 0:
         raise EvidenceError("quantile: the policy never chooses what was logged; explore its choices before judging it")
     below = np.cumsum(weight) / total
-    value = float(log.reward[order][min(int(np.searchsorted(below, share)), len(order) - 1)])
+    value = float(ordered[min(int(np.searchsorted(below, share)), len(order) - 1)])
     found = snips(_with(log, (log.reward <= value).astype(np.float64)))
     found = found if group is None else clustered(found, group)
     half = NormalDist().inv_cdf((1 + level) / 2) * found.standard_error
     low, high = (
-        float(log.reward[order][min(int(np.searchsorted(below, np.clip(share + side * half, 0, 1))), len(order) - 1)])
+        float(ordered[min(int(np.searchsorted(below, np.clip(share + side * half, 0, 1))), len(order) - 1)])
         for side in (-1, 1)
     )
     return Estimate(
@@ -53,7 +54,7 @@ def quantile(log: Logged, share: float, level: float = 0.95, group: Array | None
         value=value,
         low=low,
         high=high,
-        n=len(order),
+        n=len(log.reward),
         standard_error=found.standard_error,
         level=level,
         method="woodruff",

@@ -17,13 +17,14 @@ __all__ = ["slices"]
 Array = np.ndarray[Any, Any]
 LEAST: Final = 100  # requests
 MOST: Final = 40
+CALLERS: Final = 30  # a spread between fewer groups is a guess
 
 
 def slices(case: Case, chances: Array) -> list[Slice]:
     """Value a policy's choices (n, K) on each slice that is large enough, the change of quality against the log.
 
     Intervals are at 95 % for all slices of a kind together (Bonferroni), since somebody will look at the worst. None is
-    given where the slice's effective sample size is below 100.
+    given where the slice's effective sample size is below 100, or where its requests come from fewer than 30 callers.
     """
     found: list[Slice] = []
     for kind, values in _kinds(case).items():
@@ -40,7 +41,7 @@ def _slice(case: Case, chances: Array, kind: str, name: str, rows: Array, z: flo
     change = difference(new, case.status_quo("quality", rows))
     verdict = overlap.verdict(log.weight)
     half = z * change.standard_error
-    shown = verdict.ess >= overlap.Limits().least_ess
+    shown = verdict.ess >= overlap.Limits().least_ess and change.n >= CALLERS
     reading = Reading(change.value, change.value - half, change.value + half) if shown else Reading(change.value)
     return Slice(kind=kind, name=name, requests=int(rows.sum()), ess=verdict.ess, quality_change=reading)
 

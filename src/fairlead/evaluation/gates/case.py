@@ -12,10 +12,12 @@ from msgspec import Struct
 from fairlead import features
 from fairlead.errors import EvidenceError
 from fairlead.evaluation import estimators
+from fairlead.evaluation.callers import clusters_of
 from fairlead.evaluation.comparison import difference
 from fairlead.evaluation.estimators import Logged
-from fairlead.evaluation.intervals import Statistic, mean
+from fairlead.evaluation.intervals import Statistic, clustered, mean
 from fairlead.evaluation.replay import Replay, replay
+from fairlead.evaluation.slices import CALLERS
 from fairlead.project import Project
 from fairlead.scoring.policies import make
 from fairlead.scoring.predict import Predictor
@@ -48,7 +50,8 @@ class Side(Struct, frozen=True, kw_only=True):
 class Case(Struct, frozen=True, kw_only=True):
     """Everything the gates look at. `champion` is None before the first; then the log itself is what to beat.
 
-    `log` holds the fresh requests, which neither has learned from; `joined` all of them.
+    `log` holds the fresh requests, which neither has learned from; `joined` all of them. `cluster` (n,) are codes of
+    who asked, None where each request stands alone.
     """
 
     project: Project
@@ -57,6 +60,7 @@ class Case(Struct, frozen=True, kw_only=True):
     log: Replay
     candidate: Side
     champion: Side | None
+    cluster: Array | None = None
 
     def usable(self, *metrics: str) -> Array:
         """Mark the requests (n,) whose propensity, endpoint and outcomes are known."""
@@ -68,15 +72,19 @@ class Case(Struct, frozen=True, kw_only=True):
     def change(self, rows: Array, of: Callable[[dict[str, Array]], Array]) -> Statistic:
         """Give what changes with the candidate, doubly robust on the rows; `of` makes the metric of outcomes.
 
-        Both policies are valued with one model of outcomes, the champion's, so that what they share cancels.
+        Both policies are valued with one model of outcomes, the champion's, so that what they share cancels. Requests
+        of one caller count as one, as far as there are 30 callers among the rows.
         """
         base = self.champion or self.candidate
         predicted = _filled(of({"quality": base.quality, "cost_usd": base.cost_usd, "latency_s": base.latency_s}))
         observed = of(self.log.outcomes)[rows]
         new = self._value(rows, self.candidate.chances, predicted, observed)
-        if self.champion is None:
-            return difference(new, mean("status_quo", observed))
-        return difference(new, self._value(rows, self.champion.chances, predicted, observed))
+        old = mean("status_quo", observed)
+        if self.champion is not None:
+            old = self._value(rows, self.champion.chances, predicted, observed)
+        found = difference(new, old)
+        together = found if self.cluster is None else clustered(found, self.cluster[rows])
+        return together if together.n >= CALLERS else found
 
     def weight(self, rows: Array) -> Array:
         """Give the candidate's weights on the rows: target over propensity."""
@@ -109,6 +117,7 @@ def gather(project: Project, candidate: Snapshot, champion: Snapshot | None) -> 
         log=log,
         candidate=_side(candidate, log, names),
         champion=None if champion is None else _side(champion, log, names),
+        cluster=clusters_of(project, log)[1],
     )
 
 

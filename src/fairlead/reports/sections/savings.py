@@ -25,6 +25,10 @@ _SUPPORT_NOTE: Final = (
     "answer that hangs on one single request. Where the logs cannot tell, no figure is shown at all."
 )
 
+_DAILY_NOTE: Final = (
+    "These intervals are wider than the others, since they hold on all days at once: look every day, and act on "
+    "the day on which one no longer holds zero."
+)
 _SEEN_NOTE: Final = (
     "Left of the dashed line the log counts for fewer than 100 requests of the policy's own, and no interval is shown; "
     "a hollow dot is a policy that the logs cannot tell of, for this or another reason."
@@ -47,6 +51,7 @@ def section(judgement: Judgement | None, palette: Palette) -> Section:
     blocks = [
         Block(_table(valued, judgement), "Cost and quality of each policy, with 95 % intervals", wide=True),
         *([Block(_duels(held), "The trained policy in place of each, paired", wide=True)] if held else []),
+        *_daily(judgement),
         Block(_support(policies), "Can the logs tell?", _SUPPORT_NOTE, wide=True),
         *_seen(policies, judgement),
         Block(_choices(policies, palette), "Where each policy would have sent the requests", wide=True),
@@ -117,6 +122,27 @@ def _duels(policies: list[PolicyJudgement]) -> Markup:
             tables.estimates("change of quality, points", change, formats.signed),
         ],
     )
+
+
+def _daily(judgement: Judgement) -> list[Block]:
+    """What all days since the snapshot say of the trained policy."""
+    kept = judgement.daily
+    if kept is None:
+        return []
+    made = tables.table(
+        "daily",
+        [
+            tables.texts("since", [formats.day(kept.since)]),
+            tables.numbers("days", [float(kept.days)]),
+            tables.estimates("change of quality, points", [_times(kept.quality_change, 100)], formats.signed),
+            tables.estimates("change of cost, $ per 1,000", [_times(kept.cost_change_usd, 1000)], _dollars, 3),
+        ],
+    )
+    return [Block(made, "The trained policy, kept from day to day", _DAILY_NOTE, wide=True)]
+
+
+def _dollars(value: float | None) -> str:
+    return formats.NO_DATA if value is None else f"{value:+.3f}".replace("-", "−")
 
 
 def _support(policies: list[PolicyJudgement]) -> Markup:
