@@ -23,8 +23,7 @@ def build(project: Project) -> dict[str, int]:
     def fill(con: Any) -> None:
         store.load_prices(con, project.prices)
         make_views(con, rules_of(project))
-        for table in build_tables(con, tables):
-            counts[table.name] = con.sql(f'select count(*) from "{table.name}"').fetchall()[0][0]
+        counts.update({table.name: rows for table, rows in build_tables(con, tables).items()})
 
     store.open_lake(project.lake).rebuild(project.database, fill)
     return counts

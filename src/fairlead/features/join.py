@@ -50,16 +50,16 @@ select
     case when final then labels.trusted end as quality_trusted,
     case when final then labels.final_at end as quality_at,
     attempts.start_time + label_rules.maturity <= label_horizon.moment as label_mature{columns}
-from attempts
+from {attempts} as attempts
 cross join label_rules
 cross join label_horizon
 left join (select source, request_id, event_id as final_event_id from final_attempts) as last
     on attempts.source = last.source and attempts.request_id = last.request_id
 left join labels_now as labels on attempts.request_id = labels.request_id
 {joins}
-{where}
 order by attempts.start_time, attempts.event_id
 """
+_SAID: Final = "select exists(from feedback_scores where score is not null), exists(from preferences)"
 _NEWEST: Final = "select (select moment from label_horizon), (select max(ingested_at) from attempts)"
 
 
@@ -92,6 +92,7 @@ def join(
     as_of: datetime | None = None,
     loaded_until: datetime | None = None,
     states: Collection[str] | None = None,
+    only: str = "",
 ) -> Joined:
     """Build the features and join them to every attempt, as of its start, and the label of its request.
 
@@ -99,13 +100,16 @@ def join(
     nothing. The label stands at the final attempt of a request. Where it is missing it is unknown, never bad; while
     `label_mature` is false it may still come. With `loaded_until` attempts that were loaded later are left out, however
     old they are, so that what was learned from once can be found again. `states` names the tables of endpoints to join,
-    None for all: each costs a search for every attempt.
+    None for all: each costs a search for every attempt. `only` is a condition in SQL on the attempts to join; features
+    and labels are made of all of them just the same.
     """
     con = store.open_lake(project.lake).connect(as_of=as_of)
     try:
         judges = make_views(con, rules_of(project))
-        con.execute("create or replace temp table labels_now as select * from labels")
-        tables = build_tables(con, read_folder(project.features))
+        said = con.execute(_SAID).fetchall()[0]  # of nothing, all attempts would be searched for what it speaks of
+        con.execute(f"create or replace temp table labels_now as select * from labels{'' if said[0] else ' limit 0'}")
+        compared = con.execute("select one, other, outcome from compared").fetchall() if said[1] else []
+        tables = list(build_tables(con, read_folder(project.features)))
         columns = {table.name: _columns(con, table) for table in tables}
         of_request = [table for table in tables if table.of_request]
         of_endpoint = [
@@ -117,7 +121,7 @@ def join(
         horizon, newest = store.query(con, _NEWEST).row(0)
         pushes = pushed.read(project)
         more = pushed.COLUMNS if pushes else {}
-        rows = store.query(con, _select(of_request, of_endpoint, columns, loaded_until, more))
+        rows = store.query(con, _select(of_request, of_endpoint, columns, _where(loaded_until, only), more))
         return Joined(
             rows=pushed.fill(rows, pushes).drop(*more),
             request_columns=[name for table in of_request for name in columns[table.name]],
@@ -127,7 +131,7 @@ def join(
             horizon=horizon,
             loaded_until=newest,
             judges=judges,
-            preferred=abilities(con.execute("select one, other, outcome from compared").fetchall()),
+            preferred=abilities(compared),
         )
     finally:
         con.close()
@@ -136,7 +140,8 @@ def join(
 def _columns(con: Any, table: FeatureTable) -> list[str]:
     names = [row[0] for row in con.sql(f'describe "{table.name}"').fetchall()]
     kept = [name for name in names if name not in (*table.grain, "as_of")]
-    own = [row[0] for row in con.sql(f"describe {_ATTEMPTS.format(columns='', joins='', where='')}").fetchall()]
+    attempts = _ATTEMPTS.format(columns="", joins="", attempts="attempts")
+    own = [row[0] for row in con.sql(f"describe {attempts}").fetchall()]
     for name in kept:
         if name in own:  # else an outcome would be learned from as if it were known before the call
             raise FeatureError(f"{table.path}: column {name!r} is one of the attempts' own; rename it")
@@ -165,7 +170,7 @@ def _select(
     of_request: list[FeatureTable],
     of_endpoint: list[FeatureTable],
     columns: dict[str, list[str]],
-    loaded_until: datetime | None,
+    where: str,
     more: Mapping[str, str],
 ) -> str:
     chosen = [f'attempts.{column} as "{name}"' for name, column in more.items()]
@@ -176,8 +181,13 @@ def _select(
         f'and attempts.start_time >= "{table.name}".as_of'
         for table in of_endpoint
     ]
-    where = "" if loaded_until is None else f"where attempts.ingested_at <= timestamptz '{loaded_until.isoformat()}'"
-    return _ATTEMPTS.format(columns="".join(f", {name}" for name in chosen), joins="\n".join(joins), where=where)
+    attempts = f"(select * from attempts where {where})" if where else "attempts"
+    return _ATTEMPTS.format(columns="".join(f", {name}" for name in chosen), joins="\n".join(joins), attempts=attempts)
+
+
+def _where(loaded_until: datetime | None, only: str) -> str:
+    loaded = "" if loaded_until is None else f"ingested_at <= timestamptz '{loaded_until.isoformat()}'"
+    return " and ".join(f"({part})" for part in (loaded, only) if part)
 
 
 def _now(of_endpoint: list[FeatureTable], columns: dict[str, list[str]]) -> str:

@@ -67,20 +67,18 @@ def _read(path: Path) -> FeatureTable:
     return FeatureTable(path.stem, path, sql, grain)
 
 
-def build_tables(con: Any, tables: list[FeatureTable]) -> list[FeatureTable]:
-    """Create the tables in a database, each after what it reads; give them in that order."""
+def build_tables(con: Any, tables: list[FeatureTable]) -> dict[FeatureTable, int]:
+    """Create the tables in a database, each after what it reads; give them in that order, with their rows."""
     by_name = {table.name: table for table in tables}
     needs = {table.name: _reads(con, table) & set(by_name) for table in tables}
     try:
         order = list(graphlib.TopologicalSorter(needs).static_order())
     except graphlib.CycleError as fault:
         raise FeatureError(f"features/: {' -> '.join(fault.args[1])} read each other in a circle; break it") from fault
-    for name in order:
-        _build(con, by_name[name])
-    return [by_name[name] for name in order]
+    return {by_name[name]: _build(con, by_name[name]) for name in order}
 
 
-def _build(con: Any, table: FeatureTable) -> None:
+def _build(con: Any, table: FeatureTable) -> int:
     try:
         # A row of a request is read once, by the join: a copy of every text's features would only take time and room.
         kind = "view" if table.of_request else "table"
@@ -101,6 +99,7 @@ def _build(con: Any, table: FeatureTable) -> None:
             f"{table.path}: {rows - unique} of {rows} rows repeat the grain ({', '.join(table.grain)}); "
             "aggregate, or name more columns"
         )
+    return int(rows)
 
 
 def _reads(con: Any, table: FeatureTable) -> set[str]:
