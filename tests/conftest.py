@@ -28,6 +28,7 @@ os.environ["FAIRLEAD_HASH_KEY"] = "tests"
 _COSTLY = ("trained",)
 
 
+@pytest.hookimpl(tryfirst=True)  # before the workers note the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests that share a costly fixture together."""
     for item in items:
