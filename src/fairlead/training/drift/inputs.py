@@ -10,7 +10,7 @@ from scipy.stats import ks_2samp
 from fairlead.training.drift.check import Check, Verdict, unknown
 from fairlead.training.frame import Frame
 
-__all__ = ["checks", "psi"]
+__all__ = ["checks", "psi", "spread"]
 
 Array = np.ndarray[Any, Any]
 LEAST: Final = 200  # rows on either side
@@ -88,14 +88,18 @@ def psi(before: Array, now: Array, category: bool) -> tuple[float, float]:
     return index, 2 * (max(_BINS, int(bins.sum())) - 1) * (1 / len(before) + 1 / len(now))
 
 
+def spread(rows: int) -> Array:
+    """Give the places of the rows that are compared, of so many: all, or 4,000 evenly spread."""
+    return np.unique(np.linspace(0, max(rows - 1, 0), min(rows, _MOST)).astype(np.int64))
+
+
 def _place(values: Array, edges: Array) -> Array:
     placed = np.searchsorted(edges, values, side="right")
     return np.where(np.isfinite(values), placed, len(edges) + 1)
 
 
 def _sampled(frame: Frame) -> Array:
-    keep = np.unique(np.linspace(0, len(frame) - 1, min(len(frame), _MOST)).astype(np.int64))
-    return frame.take(keep).rows()
+    return frame.take(spread(len(frame))).rows()
 
 
 def _categories(strange: float, before: float, rows: int) -> Check:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,7 @@ from fairlead.project import Project
 from fairlead.training import logs, spec
 from fairlead.training.anomaly import hours
 from fairlead.training.champions import champion_of
-from fairlead.training.drift import errors, inputs, latency, prices
+from fairlead.training.drift import errors, inputs, latency, prices, rows
 from fairlead.training.drift.check import Check, unknown, worst
 from fairlead.training.frame import Frame
 from fairlead.training.predictor import TrainedPredictor
@@ -22,6 +22,7 @@ from fairlead.training.registry import Registry
 
 __all__ = ["drift", "should_retrain"]
 
+Array = np.ndarray[Any, Any]
 _DAY_S: Final = 86400.0
 
 
@@ -36,19 +37,20 @@ def drift(project: Project, *, as_of: datetime | None = None) -> list[Check]:
         return checks
     first = champions[0]
     since, until = (datetime.fromtimestamp(moment, UTC) for moment in (first.trained_from, first.trained_until))
-    joined = features.join(project, as_of=as_of, states=spec.tables_of(project.models))
+    seen = rows.read(project, first.trained_until, [one.trained_until for one in champions], as_of)
     try:
-        frame = logs.frame_of(joined)
+        frame = logs.frame_of(seen.joined)
     except EvidenceError as fault:
         return [*checks, unknown("requests", "inputs", str(fault))]
     after = frame.time > first.trained_until
     if after.any() and frame.time[after].max() - first.trained_until >= _DAY_S:
-        learned, fresh = (frame.take(np.flatnonzero(side)).aligned(first) for side in (~after, after))
-        checks += inputs.checks(learned, fresh, *_strange(joined.rows, first, until))
+        before = _among(frame.ids, seen.sample)
+        learned, fresh = (frame.take(np.flatnonzero(side)).aligned(first) for side in (before, after))
+        checks += inputs.checks(learned, fresh, *_strange(seen, first, until))
     else:  # the hours of a part of a day are not spread as a whole one's
         checks.append(unknown("request features", "inputs", "less than a day of requests since the training"))
     for champion in champions:
-        fresh = _fresh(frame, champion)
+        fresh = _fresh(frame, champion, seen.again[champion.trained_until])
         checks += errors.checks(champion, fresh)
     connection = store.open_lake(project.lake).connect(as_of=as_of)
     try:
@@ -84,20 +86,24 @@ def _champions(project: Project) -> tuple[list[TrainedPredictor], list[Check]]:
     return champions, checks
 
 
-def _fresh(frame: Frame, champion: TrainedPredictor) -> Frame:
+def _fresh(frame: Frame, champion: TrainedPredictor, again: pl.Series) -> Frame:
     """Rows after a champion's training whose prompt it has not learned from, in order of time."""
-    after = frame.time > champion.trained_until
-    known = np.isin(frame.group, frame.group[~after])
-    kept = np.flatnonzero(after & ~known)
+    kept = np.flatnonzero((frame.time > champion.trained_until) & ~_among(frame.ids, again))
     return frame.take(kept[np.argsort(frame.time[kept], kind="stable")]).aligned(champion)
 
 
-def _strange(rows: pl.DataFrame, champion: TrainedPredictor, until: datetime) -> tuple[float, float]:
+def _among(ids: Any, known: pl.Series) -> Array:
+    found: Array = pl.Series(ids, dtype=pl.String).is_in(known.implode()).to_numpy()
+    return found
+
+
+def _strange(seen: rows.Compared, champion: TrainedPredictor, until: datetime) -> tuple[float, float]:
     """Share of rows with a category that the champion does not know, after the training and before."""
-    strange = pl.lit(False)
+    strange, found = pl.lit(False), seen.joined.rows
     for name, known in champion.categories.items():
-        if name in rows.columns:
+        if name in found.columns:
             strange = strange | (pl.col(name).is_not_null() & ~pl.col(name).is_in(known))
-    said = rows.select(strange.fill_null(False).cast(pl.Float64).alias("strange"), after=pl.col("start_time") > until)
-    means = {row["after"]: float(row["strange"]) for row in said.group_by("after").mean().iter_rows(named=True)}
-    return means.get(True, 0.0), means.get(False, 0.0)
+    share = found.select(strange.fill_null(False).cast(pl.Float64)).to_series().to_numpy()
+    sides = (found["start_time"] > until).to_numpy(), _among(found["event_id"], seen.sample)
+    after, before = (float(share[side].mean()) if side.any() else 0.0 for side in sides)
+    return after, before
