@@ -50,6 +50,6 @@ def test_the_page_opens_offline_with_its_charts_and_no_complaint(
     boxes = [chart.bounding_box() for chart in page.query_selector_all(f".chart .{kind} svg")]
     assert said == []
     assert asked == [path.as_uri()]
-    assert len(boxes) == 8
+    assert len(boxes) == 9
     assert all(box and box["width"] > 150 and box["height"] > 40 for box in boxes)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,13 +1,16 @@
 import re
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 
 from msgspec.structs import asdict, replace
 
+from fairlead.evaluation.callers import Clusters
 from fairlead.evaluation.judgement import Daily, Judgement, Reading
 from fairlead.evaluation.pick import Pick
 from fairlead.evaluation.seen import Overlap, Weights
+from fairlead.reports.method import notes
 from fairlead.reports.palette import Palette
+from fairlead.reports.queries import Ask
 from fairlead.reports.sections import savings
 
 Made = Callable[..., Judgement]
@@ -52,3 +55,13 @@ def test_a_judgement_of_before_has_none_of_them_and_the_pick_is_said_where_the_l
         "The trained policy, kept from day to day",
         "Which part of the trained policy the logs have seen",
     }
+
+
+def test_the_method_says_what_intervals_take_together(judgement: Made, now: datetime) -> None:
+    ask = Ask(None, now, now, now)
+    said = [
+        dict(notes(ask, found))["Policies"]
+        for found in (judgement(), replace(judgement(), clusters=Clusters(by="end user", groups=1383)))
+    ]
+
+    assert said[1] == f"{said[0]} Intervals take the requests of one end user together: 1,383 groups."

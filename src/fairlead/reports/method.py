@@ -60,8 +60,9 @@ def _judged(judgement: Judgement | None) -> str:
     if judgement is None:
         return "No judgement has been made yet."
     window = judgement.window
+    together = f" {judgement.clusters}." if judgement.clusters else ""
     return (
         f"Judged {formats.moment(judgement.judged_at)} on {formats.count(judgement.requests)} requests from "
         f"{formats.moment(window.start)} to {formats.moment(window.end)}, which need not be the days of this report. "
-        "What was run and simple rules are judged the same way as the trained policy."
+        f"What was run and simple rules are judged the same way as the trained policy.{together}"
     )
