@@ -1,11 +1,12 @@
 """Drift reads a part of the lake, and says what it would say of all of it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
-from fairlead import features
+from fairlead import features, store
+from fairlead.schema import Attempt
 from fairlead.training import logs, spec
 from fairlead.training.champions import champion_of
 from fairlead.training.drift import drift, errors, inputs, rows, run
@@ -59,3 +60,42 @@ def test_champions_of_two_trainings_are_each_compared_with_what_came_after_their
         after = whole.time > end
         again = after & np.isin(whole.group, whole.group[~after])
         assert set(read.again[end]) == set(whole.ids[again])
+
+
+def test_where_nothing_was_known_yet_there_is_nothing_to_compare(trained):
+    checks = drift(trained[0], as_of=datetime(2001, 1, 1, tzinfo=UTC))
+
+    assert [(one.name, one.verdict) for one in checks] == [("requests", "unknown")]
+
+
+def test_a_prompt_that_was_learned_from_and_a_retry_of_its_request_are_known_again(project):
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    told = [  # event, request, prompt; the first three are learned from, one of them at no endpoint that is known
+        *(("it's", "r-0", b"a"), ("bare", "r-1", None), ("lost", "r-2", b"c")),
+        *(("same", "r-3", b"a"), ("retry", "r-1", None), ("other", "r-4", b"b"), ("free", "r-5", b"c")),
+    ]
+    attempts = [
+        Attempt(
+            event_id=event,
+            event_date=noon.date(),
+            source="test",
+            source_record_id=event,
+            ingested_at=noon,
+            request_id=request,
+            provider_name="openai",
+            response_model=None if event == "lost" else "m",
+            start_time=noon + timedelta(minutes=place),
+            status="ok",
+            prompt_sha256=prompt and prompt * 32,
+        )
+        for place, (event, request, prompt) in enumerate(told)
+    ]
+    with store.open_lake(project.lake).loading(store.SourceFile(path="x", sha256="x", bytes=1)) as loading:
+        loading.add("attempts", attempts)
+        loading.commit()
+    end = (noon + timedelta(minutes=2)).timestamp()
+
+    read = rows.read(project, end, [end])
+
+    assert (sorted(read.sample), sorted(read.again[end])) == (["bare", "it's"], ["retry", "same"])
+    assert sorted(read.joined.rows["event_id"]) == ["bare", "free", "it's", "other", "retry", "same"]
