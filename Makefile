@@ -17,7 +17,7 @@ demo: $(READY)  ## the whole loop on simulated traffic; ends with a report to op
 
 test: $(READY) browser servers lint  ## linters, types, architecture, then every test
 	@echo "pytest: every test, a real Prefect server among them"
-	@$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST)
+	@$(BIN)/python -m pytest -n auto $(PYTEST)
 
 study: $(READY) servers  ## the tests that take minutes: every system call of a load is made to fail
 	@$(BIN)/python -m pytest -m study $(PYTEST)

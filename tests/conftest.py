@@ -24,20 +24,6 @@ settings.load_profile("suite")
 os.environ["FAIRLEAD_HASH_KEY"] = "tests"
 
 
-# What takes half a minute to make is made once: the tests that share it go to the same worker (--dist loadgroup).
-_COSTLY = ("trained",)
-
-
-@pytest.hookimpl(tryfirst=True)  # before the workers note the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share a costly fixture together."""
-    for item in items:
-        for name in _COSTLY:
-            if name in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(name))
-                break
-
-
 @pytest.fixture
 def project(tmp_path: Path) -> projects.Project:
     """Give a project as `fairlead init` makes it, with nothing loaded."""

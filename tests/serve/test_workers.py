@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fairlead.scoring import Request
+from fairlead.scoring import Outcome, Request
 from fairlead.serve import Client
 
 pytestmark = pytest.mark.server
@@ -51,6 +51,19 @@ def test_workers_share_a_port_their_counts_and_their_live_state_and_one_that_die
     assert {number: one.id for number, one in again.items()} == {number: one.id for number, one in first.items()}
     # What the one that died had counted since it last told went with it: on a busy machine up to all of its own.
     _soon(lambda: _decided(server.address) >= 40)
+    assert server.end() == (0, "")
+
+
+def test_a_budget_is_counted_in_what_is_spent(process, published):
+    server = process("--snapshot", published, "--budget", 500)
+
+    with Client(server.address, timeout_s=10) as client:
+        decision = client.decide(Request(id="r-1"))
+        client.observe(Outcome(endpoint=decision.endpoint, request_id="r-1", cost_usd=0.25, duration_s=1.0))
+    metrics = httpx.get(f"{server.address}/metrics", trust_env=False, timeout=10).text
+
+    assert "fairlead_budget_spent_usd 0.25\n" in metrics
+    assert "fairlead_budget_pace 1\n" in metrics
     assert server.end() == (0, "")
 
 

@@ -30,6 +30,9 @@ def serve(
     last_resort: Annotated[
         str | None, typer.Option(help="The endpoint where none is eligible or deciding fails.")
     ] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Dollars a month to pace by: money gets dearer while spending runs ahead.")
+    ] = None,
     shadow: Annotated[
         bool, typer.Option("--shadow", help="Decide and log, but answer what the gateway chose.")
     ] = False,
@@ -76,6 +79,7 @@ def serve(
         policy=policy,
         default=tuple(default or ()),
         last_resort=last_resort,
+        budget_usd=budget,
         redis=redis,
         group=group,
         keys=None if keys is None else str(keys),

@@ -155,6 +155,12 @@ class Handlers:
             ("fairlead_draining", "1 while this worker ends.", {}, self._app.draining),
         ]
         states = self._service.endpoints().endpoints
+        budget = self._service.router.budget
+        if budget is not None:
+            told += [
+                ("fairlead_budget_pace", "By what a price of money is multiplied now.", {}, budget.pace),
+                ("fairlead_budget_spent_usd", "Dollars this worker was told of, this month.", {}, budget.spent_usd),
+            ]
         told += [(name, help_, {}, value) for name, help_, value in self._app.guard.gauges()]
         for name, help_, field in _OF_ENDPOINT:
             for one in states:

@@ -44,6 +44,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     policy: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
+    budget_usd: float | None = None  # a month, over all workers of this machine
     default: tuple[str, ...] = ()
     last_resort: str | None = None
     redis: str | None = None

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from fairlead.scoring.budget import Budget
 from fairlead.scoring.live.shared import Shared
 from fairlead.serve.app import App
 from fairlead.serve.exchange import Exchange, connect
@@ -36,7 +37,9 @@ def run(
     ready: Callable[[], None] | None = None,
 ) -> None:
     """Serve on a socket until SIGTERM or SIGINT; `folder` is where the workers of this machine meet."""
-    router = open_router(settings, None if folder is None else Shared(folder / "live"))
+    # Outcomes are spread over the workers, so each sees its share of what is spent.
+    budget = None if settings.budget_usd is None else Budget(settings.budget_usd / settings.workers)
+    router = open_router(settings, None if folder is None else Shared(folder / "live"), budget)
     service = Service(router, shadow=settings.shadow)
     guard = OPEN if settings.keys is None else _guard(settings)
     recorder = None
