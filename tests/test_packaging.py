@@ -98,11 +98,8 @@ def test_the_wheel_imports_fast_and_starts_a_project_outside_the_checkout(bare, 
     assert seen["features"] == sorted(path.name for path in (ROOT / "features").iterdir() if path.is_file())
 
 
-def test_the_wheel_alone_decides_as_the_pipeline_does(bare, tmp_path):
-    demo = tmp_path / "demo"
-    start = "from fairlead.cli import main; main()"
-    _run(sys.executable, "-c", start, "demo", str(demo), "--requests", "1500", cwd=tmp_path)
-    published = str(demo / "var" / "published")
+def test_the_wheel_alone_decides_as_the_pipeline_does(bare, trained, tmp_path):
+    published = str(trained[0].published)
 
     alone = _run(str(bare), "-I", "-c", DECIDE, published, cwd=tmp_path)
 

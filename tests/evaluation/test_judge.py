@@ -88,16 +88,19 @@ def test_prompts_that_were_learned_from_are_left_out(trained):
         replay(replace(joined, rows=rows), ("a",), cut)
 
 
-def test_a_log_without_exploration_cannot_tell(tmp_path):
-    here, made = looped(tmp_path / "p", logging="deterministic")
+@pytest.fixture(scope="module")
+def unexplored(tmp_path_factory):
+    """Give the judgement of a log whose router never explored, and kept no propensities."""
+    here, made = looped(tmp_path_factory.mktemp("unexplored"), logging="deterministic")
     published(here, made.log, made.feedback)
+    return evaluation.judge(here)
 
-    found = evaluation.judge(here)
 
-    candidate = found.policy(found.candidate)
-    others = [one for one in found.policies if one.kind == "baseline" and one.name != "category_table"]
+def test_a_log_without_exploration_cannot_tell(unexplored):
+    candidate = unexplored.policy(unexplored.candidate)
+    others = [one for one in unexplored.policies if one.kind == "baseline" and one.name != "category_table"]
     assert any(one.verdict == "cannot tell" for one in [candidate, *others])
-    for one in (one for one in found.policies if one.verdict == "cannot tell"):
+    for one in (one for one in unexplored.policies if one.verdict == "cannot tell"):
         assert one.reasons
         assert one.metrics["quality"].dr is None or one.metrics["quality"].dr.low is None
         assert one.savings_share is None or one.savings_share.low is None
@@ -205,16 +208,11 @@ def test_what_saving_costs_is_taken_off(trained):
     assert found.net_savings_usd == pytest.approx(10.0 - found.total_usd)
 
 
-def test_a_log_without_propensities_has_bounds_and_a_plan_and_no_interval(tmp_path):
-    here, made = looped(tmp_path, logging="deterministic")
-    published(here, made.log, made.feedback)
-
-    found = evaluation.judge(here)
-
-    candidate = found.policy(found.candidate)
+def test_a_log_without_propensities_has_bounds_and_a_plan_and_no_interval(unexplored):
+    candidate = unexplored.policy(unexplored.candidate)
     assert candidate.verdict == "cannot tell"
     assert candidate.metrics["quality"].dr.low is None
     assert candidate.savings_share is None or candidate.savings_share.low is None
     if any(share > 0.01 for share in candidate.endpoint_shares.values()):
-        assert found.plan
-        assert "What would make them tell of" in table.render(found)
+        assert unexplored.plan
+        assert "What would make them tell of" in table.render(unexplored)
