@@ -231,3 +231,9 @@ def test_a_log_that_was_changed_is_shown_as_such(fairlead):
 
     assert done.returncode == 1
     assert "NOT WHOLE: line 3: the line before it" in done.stdout
+
+
+def test_what_a_project_holds_is_not_for_every_user_of_the_machine(trained):
+    here, _ = trained
+
+    assert [oct(path.stat().st_mode & 0o007) for path in (here.lake, here.database, here.registry)] == ["0o0"] * 3

@@ -95,6 +95,7 @@ def replace_database(database: Path, build: Callable[[Connection], None]) -> Non
             con.close()
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
+        temporary.chmod(0o640)
         temporary.replace(database)
     finally:
         temporary.unlink(missing_ok=True)

@@ -99,10 +99,10 @@ def digest(path: Path) -> str:
 
 
 def make(folder: Path) -> None:
-    """Make a folder and every missing parent, each durable in its own parent."""
+    """Make a folder and every missing parent, each durable in its own parent; it is its owner's and group's alone."""
     for part in (*reversed(folder.parents), folder):
         if not part.is_dir():
-            part.mkdir(exist_ok=True)
+            part.mkdir(0o750 if part == folder else 0o777, exist_ok=True)
             sync(part.parent)
 
 

@@ -54,7 +54,7 @@ class Registry:
         os.environ.setdefault("MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT", str(max(1, round(6 * timeout_s))))
         import mlflow
 
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(0o750, parents=True, exist_ok=True)
         self.uri = uri or f"sqlite:///{folder.resolve() / 'mlflow.db'}"
         self._kept = folder / "fetched"
         self._remote = uri is not None

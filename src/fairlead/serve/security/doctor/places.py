@@ -33,7 +33,7 @@ def data(paths: list[Path]) -> Iterator[Finding]:
     for path in there:
         if _open_to_all(path):
             good = False
-            yield refused("data", f"{path}: every user of this machine can read it", f"chmod 700 {_top(path)}")
+            yield refused("data", f"{path}: every user of this machine can read it", f"chmod o-rx {path}")
     if there and good:
         yield fine("data", f"{', '.join(path.name for path in there)}: not for every user of this machine")
 
@@ -60,10 +60,6 @@ def _open_to_all(path: Path) -> bool:
     if whole.stat().st_mode & wanted != wanted:
         return False
     return all(_mode(folder) & stat.S_IXOTH for folder in whole.parents)
-
-
-def _top(path: Path) -> Path:
-    return path if path.is_dir() else path.parent
 
 
 def _mode(path: Path) -> int:
