@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fairlead import ingest, store
+from fairlead.ingest.unfinished import breaks_off
 from fairlead.project import open_project
 
 SLOW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -68,7 +69,9 @@ def test_any_mix_of_lines_conserves_the_sum(data: st.DataObject, payload: Any) -
         con.close()
     solid = [line for line in lines if line.strip(b" \t\r\x0b\x0c")]
     intact = sum(number > 0 for line, number in Counter(solid).items() if line in whole)
-    assert first.read == first.stored + first.duplicates + first.quarantined == len(solid)
+    # A last line that more bytes could complete is left for the next load, and is nobody's yet.
+    assert first.deferred == breaks_off(lines[-1])
+    assert first.read == first.stored + first.duplicates + first.quarantined == len(solid) - first.deferred
     assert (again.read, again.stored, again.quarantined) == (first.read, 0, first.quarantined)
     assert kept == (first.stored, first.stored)
     assert aside == first.quarantined
