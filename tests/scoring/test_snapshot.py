@@ -123,7 +123,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(make_snapshot, tmp_
     def full(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("fairlead.scoring.snapshot.os.replace", full)
+    monkeypatch.setattr("fairlead.scoring.whole.os.replace", full)
     with pytest.raises(OSError, match="no space left"):
         make_snapshot(version=2).write(tmp_path / CURRENT)
 

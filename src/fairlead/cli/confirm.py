@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Actor", "confirmed", "folder_of", "guarded"]
 
 CODE: Final = "FAIRLEAD_CODE"
-_ROLES: Final = {"keys": {"admin"}, "prices": {"operator", "admin"}, "promote": {"operator", "admin"}}
-_ROLES["rollback"] = _ROLES["promote"]
+# Of what is done at the command line only; who may do what the API does too, its routes say.
+_ROLES: Final = {"keys": frozenset(["admin"]), "prices": frozenset(["operator", "admin"])}
 
 
 class Actor:
@@ -75,12 +75,14 @@ def folder_of(given: Path | None) -> Folder:
 
 
 def _able(folder: Folder, action: str) -> frozenset[str]:
+    from fairlead.serve.routes import ROUTES
     from fairlead.serve.security import keyfile, keys, signing
 
     if not folder.authenticators.exists() or not folder.keys.exists():
         return frozenset()
     content, now = keyfile.read(folder.keys, signing.verifier(folder.public)), datetime.datetime.now(datetime.UTC)
-    able = {one.id for one in content.keys if set(one.roles) & _ROLES[action] and keys.state(one, now) == "valid"}
+    roles = _ROLES.get(action) or next(one.roles or frozenset() for one in ROUTES if one.action == action)
+    able = {one.id for one in content.keys if roles & set(one.roles) and keys.state(one, now) == "valid"}
     return folder.step_up().enrolled() & able
 
 

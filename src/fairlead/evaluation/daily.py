@@ -10,7 +10,6 @@ another day counts as another one.
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +24,7 @@ from fairlead.evaluation.case import Case
 from fairlead.evaluation.judgement import Daily, Reading
 from fairlead.evaluation.sequence import LEAST, Sequence
 from fairlead.evaluation.valued import Valued
+from fairlead.scoring import whole
 from fairlead.scoring.manifest import Manifest
 
 __all__ = ["Day", "Kept", "days_of", "kept_with", "updated"]
@@ -132,6 +132,4 @@ def _read(path: Path, created_at: str) -> Kept:
 
 def _write(kept: Kept, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=2))
-    os.replace(temporary, path)
+    whole.write(path, msgspec.json.format(msgspec.json.encode(kept), indent=2))

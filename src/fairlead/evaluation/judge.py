@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from fairlead.evaluation.reached import feedback_of
 from fairlead.evaluation.replay import Replay, replay
 from fairlead.evaluation.valued import Kind, Valued, judged, picked, status_quo, value
 from fairlead.project import Project
+from fairlead.scoring import whole
 from fairlead.scoring.policies import make
 from fairlead.scoring.predict import Predictor
 from fairlead.scoring.snapshot import Snapshot, open_published
@@ -151,6 +151,4 @@ def _routes(log: Replay) -> Array:
 def _keep(project: Project, found: Judgement) -> None:
     folder = project.var / "judgements"
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / ".latest.json"
-    temporary.write_bytes(judgement.to_json(found))
-    os.replace(temporary, folder / "latest.json")
+    whole.write(folder / "latest.json", judgement.to_json(found))

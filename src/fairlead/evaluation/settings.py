@@ -7,7 +7,6 @@ days, on which nothing was picked, so they are not flattered by the choice.
 from __future__ import annotations
 
 import datetime
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from fairlead.evaluation.evidence import Evidence, split
 from fairlead.evaluation.intervals import Estimate, mean
 from fairlead.evaluation.optimise import grid
 from fairlead.evaluation.reach import Limits, limits_of, tail_of
+from fairlead.scoring import whole
 
 __all__ = ["NAME", "Frontier", "Setting", "measure", "optimal", "read", "settings_of", "write"]
 
@@ -126,9 +126,8 @@ def optimal(costs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def write(folder: Path, found: Frontier) -> Path:
     """Write `frontier.json` into a folder, at once."""
     folder.mkdir(parents=True, exist_ok=True)
-    beside, path = folder / f".{NAME}", folder / NAME
-    beside.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2))
-    os.replace(beside, path)
+    path = folder / NAME
+    whole.write(path, msgspec.json.format(msgspec.json.encode(found), indent=2))
     return path
 
 

@@ -8,8 +8,6 @@ the last good one.
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +19,7 @@ from safetensors.numpy import load as _load
 from safetensors.numpy import save as _save
 
 from fairlead.errors import SnapshotRefusedError, UsageError
+from fairlead.scoring import whole
 from fairlead.scoring.budget import hourly
 from fairlead.scoring.checks import check
 from fairlead.scoring.forest import FIELDS, Forests
@@ -91,22 +90,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     def write(self, path: Path) -> None:
         """Write the file so that a reader sees the old one or the new one, never a part."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".snapshot-")
-        try:
-            with os.fdopen(descriptor, "wb") as out:
-                out.write(self.to_bytes())
-                out.flush()
-                os.fsync(out.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        whole.write(path, self.to_bytes())
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "snapshot") -> Snapshot:

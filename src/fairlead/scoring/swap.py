@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from fairlead.errors import GateError, SnapshotRefusedError
+from fairlead.scoring import whole
 from fairlead.scoring.record import note, record_of
 from fairlead.scoring.snapshot import CANDIDATE, CURRENT, LAST_GOOD, Snapshot
 
@@ -31,9 +32,7 @@ class Verdict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def keep_verdict(folder: Path, verdict: str, sha256: str) -> None:
     """Keep what the gates said of the candidate in a folder."""
-    beside = folder / f".{_VERDICT}"
-    beside.write_bytes(msgspec.json.encode(Verdict(verdict=verdict, sha256=sha256)))
-    os.replace(beside, folder / _VERDICT)
+    whole.write(folder / _VERDICT, msgspec.json.encode(Verdict(verdict=verdict, sha256=sha256)))
 
 
 def promote(folder: Path, sha256: str) -> Snapshot:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 from msgspec import Struct, json
 
@@ -13,13 +12,11 @@ from fairlead.errors import GateError, SnapshotRefusedError
 from fairlead.scoring import swap
 from fairlead.scoring.snapshot import Snapshot
 from fairlead.serve.bodies import Code, Promotion, Reason, Swapped, Token
-from fairlead.serve.guard import Guard
+from fairlead.serve.guard import TOKEN_S, Guard
 from fairlead.serve.http import Call, Reply
 from fairlead.serve.refusals import RefusedError, decoded
 
-__all__ = ["TOKEN_S", "Control"]
-
-TOKEN_S: Final = 300.0
+__all__ = ["Control"]
 
 
 class Control:

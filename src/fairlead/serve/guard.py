@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from fairlead.serve.refusals import RefusedError
 
-__all__ = ["ANYONE", "OPEN", "Guard", "Headers", "Open", "Principal"]
+__all__ = ["ANYONE", "OPEN", "TOKEN_S", "Guard", "Headers", "Open", "Principal"]
+
+TOKEN_S: Final = 300.0  # that a token for a dangerous action is good for
 
 Headers = Sequence[tuple[bytes, bytes]]  # names in lower case
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import textwrap
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -11,14 +10,13 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from msgspec import structs
 
 from fairlead.errors import EvidenceError, ReadError, SnapshotRefusedError, UsageError
 from fairlead.evaluation.gates import choices, leaks, predictions, probe, rows, value
 from fairlead.evaluation.gates.case import Case, gather, version_of
 from fairlead.evaluation.gates.gate import Gate, Ruling, held, passed, refused, together
 from fairlead.project import Project
-from fairlead.scoring import swap
+from fairlead.scoring import swap, whole
 from fairlead.scoring.policies import make
 from fairlead.scoring.snapshot import CANDIDATE, Snapshot, open_published
 
@@ -122,9 +120,7 @@ def render(ruling: Ruling) -> str:
 def _keep(project: Project, found: Ruling, candidate: Path) -> None:
     folder = project.var / "judgements"
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / ".ruling.json"
-    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(structs.replace(found)), indent=2))
-    os.replace(temporary, folder / "ruling.json")
+    whole.write(folder / "ruling.json", msgspec.json.format(msgspec.json.encode(found), indent=2))
     if candidate == project.published / CANDIDATE and candidate.is_file():
         with suppress(SnapshotRefusedError):  # a file that is refused is not promoted by anybody
             swap.keep_verdict(project.published, found.verdict, Snapshot.read(candidate).sha256)

@@ -6,12 +6,12 @@ import contextlib
 import fcntl
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from fairlead.errors import SecurityError
+from fairlead.scoring import whole
 
 __all__ = ["fault_of_mode", "identity", "locked", "read", "write"]
 
@@ -62,23 +62,7 @@ def write(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Put a file in place whole: written beside, on the disk, then renamed over the old one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
-        try:
-            with os.fdopen(descriptor, "wb") as out:
-                out.write(data)
-                os.fchmod(out.fileno(), mode)
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(beside, path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(beside)
-            raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        whole.write(path, data, mode)
     except OSError as why:
         raise SecurityError(
             f"{path}: cannot be written ({why.strerror}); see to the space and the rights there"

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from importlib import resources
-from typing import Final
+from typing import Final, TypeVar
 
 from fairlead.serve.exchange import BUDGET_S, Client
 from fairlead.serve.security.bucket import Bucket
@@ -17,6 +17,7 @@ from fairlead.serve.security.keyfile import Limit
 __all__ = ["Limits"]
 
 _SCRIPT: Final = resources.files(__package__).joinpath("limits.lua").read_text(encoding="utf-8")
+T = TypeVar("T")
 _MOST_BUCKETS: Final = 10_000
 _AHEAD_S: Final = 0.02  # of a key's rate that is taken at once
 _KEPT_S: Final = 1.0  # that tokens which were taken ahead count
@@ -84,10 +85,7 @@ class Limits:
     def _ask(self, client: Client, key_id: str, limit: Limit) -> float | None:
         began = time.monotonic()
         with self._lock:
-            lease = self._leases.pop(key_id, None) or _Lease()
-            self._leases[key_id] = lease
-            if len(self._leases) > _MOST_BUCKETS:
-                self._leases.popitem(last=False)
+            lease = _kept(self._leases, key_id, _Lease)
             waited_s = lease.take(began)
         if waited_s is not None:
             return waited_s
@@ -116,11 +114,17 @@ class Limits:
     def _bucket(self, key_id: str, limit: Limit, now: float) -> Bucket:
         workers = max(1, self._workers())
         rate, burst = limit.rate_per_s / workers, max(1.0, limit.burst / workers)
-        bucket = self._buckets.pop(key_id, None)
-        if bucket is None:
-            bucket = Bucket(rate, burst, now)
-            if len(self._buckets) >= _MOST_BUCKETS:
-                self._buckets.popitem(last=False)
+        bucket = _kept(self._buckets, key_id, lambda: Bucket(rate, burst, now))
         bucket.change(rate, burst)
-        self._buckets[key_id] = bucket
         return bucket
+
+
+def _kept(table: OrderedDict[str, T], key_id: str, make: Callable[[], T]) -> T:
+    """Give what is kept for a key, made where nothing is; the keys that were used longest ago are forgotten."""
+    found = table.pop(key_id, None)
+    if found is None:
+        found = make()
+        if len(table) >= _MOST_BUCKETS:
+            table.popitem(last=False)
+    table[key_id] = found
+    return found

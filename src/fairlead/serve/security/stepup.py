@@ -14,12 +14,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 from fairlead.errors import SecurityError
+from fairlead.serve.guard import TOKEN_S
 from fairlead.serve.security import files, totp
 from fairlead.serve.security.sealed import Seal
 
-__all__ = ["TOKEN_S", "StepUp"]
+__all__ = ["StepUp"]
 
-TOKEN_S: Final = 300.0
 _TRIES: Final = 5
 _LOCKED_S: Final = 900.0
 T = TypeVar("T")

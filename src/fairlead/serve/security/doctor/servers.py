@@ -90,7 +90,7 @@ def prefect(process: Process, who: str) -> Iterator[Finding]:
 def serve(process: Process, who: str) -> Iterator[Finding]:
     """Look at our own server: beyond this machine it needs keys, and a front that speaks TLS."""
     host = process.value(["--host"]) or "127.0.0.1"
-    keyed = process.value(["--keys"]) is not None or process.value(["--security"]) is not None
+    keyed = process.value(["--keys"]) is not None
     if process.value(["--uds"]) is not None or is_loopback(host):
         yield fine("serve", f"{who} can be reached from this machine only")
     elif not keyed:
